@@ -1,0 +1,7 @@
+"""`python -m skerry` is the `skerry` command."""
+
+import sys
+
+from skerry.cli.main import main
+
+sys.exit(main())

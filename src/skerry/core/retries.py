@@ -1,0 +1,31 @@
+"""When something that failed is worth another try: later each time."""
+
+
+class Retries:
+    """What failed, by key. The pause after a failure is `first` seconds, and doubles up to `longest`.
+
+    `now` is in seconds, by a clock that never runs backwards.
+    """
+
+    def __init__(self, *, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._pauses: dict[str, tuple[float, float]] = {}
+
+    def failed(self, key: str, now: float) -> None:
+        """It has failed, again or for the first time."""
+        _, last = self._pauses.get(key, (0.0, 0.0))
+        pause = min(last * 2 or self._first, self._longest)
+        self._pauses[key] = (now + pause, pause)
+
+    def forget(self, key: str) -> None:
+        """It has gone well, or somebody wants it now."""
+        self._pauses.pop(key, None)
+
+    def due(self, key: str, now: float) -> bool:
+        """Whether it may be tried."""
+        return self._pauses.get(key, (now, 0.0))[0] <= now
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until the next of them is due; None when nothing is waited for."""
+        return min((at - now for at, _ in self._pauses.values() if at > now), default=None)
