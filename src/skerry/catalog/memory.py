@@ -1,0 +1,68 @@
+"""The records and pages in use, in memory."""
+
+from collections.abc import Iterable
+
+from skerry.catalog.base import Page
+from skerry.catalog.rows import Entry
+from skerry.core.query import Query, Scope
+
+Listing = tuple[Query, Scope]
+
+_MOST_PAGES = 64
+_LONGEST_PAGE = 100
+"""Images on a page that is kept, so that pages cannot hold more than a few thousand images in memory."""
+
+
+class Memory:
+    """Entries by image id, up to `most`, and pages; never older than the last change that landed.
+
+    Looking may happen on any thread; everything else on the event loop's.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: dict[str, Entry] = {}
+        self._pages: dict[Listing, Page] = {}
+        self.revision = 0
+        """The number of the last change that landed."""
+
+    def get(self, image_id: str) -> Entry | None:
+        """The entry, when it is here."""
+        return self._entries.get(image_id)
+
+    def page(self, listing: Listing) -> Page | None:
+        """What a list showed, if nothing has changed since."""
+        return self._pages.get(listing)
+
+    def learn_page(self, listing: Listing, page: Page, began: int) -> None:
+        """Keep what a list showed, unless it is long or a change has landed since the reading began."""
+        if self.revision == began and len(page.images) <= _LONGEST_PAGE:
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages.clear()
+            self._pages[listing] = page
+
+    def learn(self, entries: Iterable[Entry], began: int) -> None:
+        """Keep what was read, unless a change has landed since the reading began, at revision `began`."""
+        if self.revision == began:
+            for entry in entries:
+                self._keep(entry)
+
+    def follow(self, entry: Entry) -> None:
+        """Keep what a transaction that has just landed wrote, or found unchanged."""
+        self._keep(entry)
+        self._advance(entry.image.revision)
+
+    def forget(self, image_id: str, revision: int) -> None:
+        """Follow a removal."""
+        self._entries.pop(image_id, None)
+        self._advance(revision)
+
+    def _advance(self, revision: int) -> None:
+        if revision > self.revision:
+            self.revision = revision
+            self._pages.clear()
+
+    def _keep(self, entry: Entry) -> None:
+        self._entries[entry.image.id] = entry
+        if len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]

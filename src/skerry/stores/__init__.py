@@ -1,0 +1,1 @@
+"""Where bytes rest. May import `core` and `config`."""

@@ -1,0 +1,171 @@
+"""Images as files of one folder, so that sendfile, hard links and a person with `ls` work.
+
+`ROOT/<id>` is a whole image, `ROOT/.incoming/<key>` bytes on their way in, `ROOT/.aside/<id>` bytes that
+turned out bad. Bytes move between the three by rename alone, so ROOT is one file system.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from skerry.core.errors import InvalidInput, NoSpace, NotFound, StoreFailed
+from skerry.core.write_points import reached
+from skerry.stores.base import Partial
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Say what went wrong with a disk in the product's errors: NoSpace when it is full, else StoreFailed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace(
+                "There is no space left for image data.", hint="Free space at this site."
+            ) from error
+        raise StoreFailed(f"The image store failed: {error}.") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FilesystemPartial:
+    """A file below `.incoming`; it comes into being when it is first opened."""
+
+    def __init__(self, key: str, path: Path) -> None:
+        self.key = key
+        self.path = path
+
+    def size(self) -> int:
+        """Bytes written so far; 0 when there is no file yet."""
+        with disk_errors():
+            try:
+                return self.path.stat().st_size
+            except FileNotFoundError:
+                return 0
+
+    def open(self) -> int:
+        """A descriptor for reading and writing, at the start; the caller closes it."""
+        with disk_errors():
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+
+    def sync(self) -> None:
+        """Return when all that was written is durable, and its name too."""
+        with disk_errors():
+            _sync(self.path)
+            _sync(self.path.parent)
+
+    def truncate(self, size: int) -> None:
+        """Cut back to `size` bytes."""
+        with disk_errors():
+            os.truncate(self.path, size)
+
+    def discard(self) -> None:
+        """Remove it; no error when it is gone already."""
+        with disk_errors():
+            self.path.unlink(missing_ok=True)
+
+
+class FilesystemStore:
+    """A folder of whole images. Making the object makes the folder; StoreFailed when that cannot be."""
+
+    name = "filesystem"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._incoming = root / ".incoming"
+        self._aside = root / ".aside"
+        with disk_errors():
+            for folder in (self._incoming, self._aside):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def partial(self, key: str) -> FilesystemPartial:
+        """The partial file for `key`, empty when there is none."""
+        if not _KEY.fullmatch(key):
+            raise InvalidInput(f"{key!r} is no key of a partial image.")
+        return FilesystemPartial(key, self._incoming / key)
+
+    def partials(self) -> Iterator[str]:
+        """Keys of all partial files."""
+        return self._names(self._incoming, _KEY)
+
+    def publish(self, partial: Partial, image_id: str) -> None:
+        """Make the partial file the bytes of `image_id`: durable, then visible under the id, atomically."""
+        target = self._file(image_id)
+        with disk_errors():
+            _sync(partial.path)
+            reached("store.bytes-durable")
+            partial.path.replace(target)
+            reached("store.renamed")
+            _sync(self._root)
+
+    def retract(self, image_id: str) -> FilesystemPartial:
+        """The reverse of `publish`: make bytes of an image the partial file of that key. Or NotFound."""
+        partial = self.partial(image_id)
+        with disk_errors():
+            self.path(image_id).replace(partial.path)
+            _sync(self._root)
+        return partial
+
+    def path(self, image_id: str) -> Path:
+        """The local file of an image, for sendfile. Raises NotFound."""
+        path = self._file(image_id)
+        if not path.is_file():
+            raise self._missing(image_id)
+        return path
+
+    def size(self, image_id: str) -> int:
+        """Bytes of an image. Raises NotFound."""
+        with disk_errors():
+            try:
+                return self._file(image_id).stat().st_size
+            except FileNotFoundError:
+                raise self._missing(image_id) from None
+
+    def set_aside(self, image_id: str) -> None:
+        """Take bad bytes out of service, keeping them for inspection (at most one file per image)."""
+        path = self._file(image_id)
+        with disk_errors(), suppress(FileNotFoundError):
+            path.replace(self._aside / path.name)
+
+    def delete(self, image_id: str) -> None:
+        """Remove the bytes; no error when they are gone already. Works with no free space."""
+        with disk_errors():
+            self._file(image_id).unlink(missing_ok=True)
+
+    def ids(self) -> Iterator[str]:
+        """Ids of all whole images."""
+        return self._names(self._root, _ID)
+
+    def free(self) -> int:
+        """Bytes that can still be written."""
+        with disk_errors():
+            state = os.statvfs(self._root)
+        return state.f_bavail * state.f_frsize
+
+    def _file(self, image_id: str) -> Path:
+        if not _ID.fullmatch(image_id):
+            raise self._missing(image_id)
+        return self._root / image_id
+
+    @staticmethod
+    def _names(folder: Path, form: re.Pattern[str]) -> Iterator[str]:
+        with disk_errors(), os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if form.fullmatch(entry.name) and entry.is_file()]
+        return iter(names)
+
+    @staticmethod
+    def _missing(image_id: str) -> NotFound:
+        return NotFound(f"No bytes of image {image_id} are here.", image=image_id)
