@@ -1,0 +1,88 @@
+"""Callers of checked tokens in a file, so that they are known after a restart of the site as well.
+
+`tokens.json` holds callers by the digest of their token, never a token; `tokens.key` holds the key of those
+digests, which are worth nothing without it. Both are for this user alone (mode 0600), and a cache: without
+them, every token is checked once more.
+"""
+
+import logging
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from skerry.core.caller import Caller
+
+_log = logging.getLogger(__name__)
+_KEY_BYTES = 32
+
+
+class Snapshot(msgspec.Struct):
+    """What was known `as_of` a moment, in seconds since the epoch."""
+
+    as_of: float = 0.0
+    callers: dict[bytes, Caller] = {}
+
+
+_snapshot = msgspec.json.Decoder(Snapshot)
+
+
+class Kept:
+    """The two files, in `folder`. What goes wrong with them is said in the log, and stops nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "tokens.json"
+        self._failure = ""
+        self.key = self._read_key(folder / "tokens.key")
+        """The key under which the digests of `tokens.json` are made."""
+
+    def load(self) -> Snapshot:
+        """What was saved last; nothing when it cannot be used."""
+        try:
+            return _snapshot.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except (OSError, msgspec.MsgspecError, ValueError) as error:
+            _log.warning("%s cannot be used: %s. All tokens are checked once more.", self._path, error)
+        return Snapshot()
+
+    def save(self, snapshot: Snapshot) -> bool:
+        """Replace the file, durably; whether that was possible. Blocks."""
+        failure = ""
+        try:
+            _replace(self._path, msgspec.json.encode(snapshot))
+        except OSError as error:
+            failure = str(error)
+        if failure and failure != self._failure:
+            _log.warning("%s: tokens checked lately are forgotten with a restart: %s", self._path, failure)
+        self._failure = failure
+        return not failure
+
+    def _read_key(self, path: Path) -> bytes:
+        try:
+            key = path.read_bytes() if path.exists() else b""
+            if len(key) != _KEY_BYTES:
+                key = secrets.token_bytes(_KEY_BYTES)
+                _replace(path, key)
+            return key
+        except OSError as error:
+            _log.warning("%s: what is known of tokens is forgotten with a restart: %s", path, error)
+            return secrets.token_bytes(_KEY_BYTES)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew: after a crash it is the old one or the new one."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
