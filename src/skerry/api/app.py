@@ -1,0 +1,129 @@
+"""The HTTP side of a site: what every request goes through, whatever it asks for.
+
+One wrapper around each handler finds out who is asking, has the handler answer, and turns what went wrong
+into an answer. Which wrapper a route gets, and whether an edge passes it on, its table in `routes` says.
+"""
+
+import logging
+import uuid
+from http import HTTPStatus
+from random import getrandbits
+
+from aiohttp import hdrs, web
+
+from skerry.api.bodies import refuse_body
+from skerry.api.context import Site
+from skerry.api.errors import answer_error, answer_status, status_of
+from skerry.api.forward import forward
+from skerry.api.image import versions
+from skerry.api.routes import LOCAL, OPEN, READ, WRITE, Handler, OpenHandler
+from skerry.api.traffic import OTHER, Answer
+from skerry.core.errors import SkerryError
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = "x-openstack-request-id"
+
+
+def application(site: Site) -> web.Application:
+    """The HTTP side of a site."""
+    app = web.Application(client_max_size=site.config.limits.body)
+    app.on_response_prepare.append(_name_request)
+    counted = site.traffic.counted
+    for path, methods in _routes(site).items():
+        for method, answer in methods.items():
+            app.router.add_route(method, path, counted(method, path, answer))
+        app.router.add_route("*", path, counted(OTHER, path, _refuse_method(", ".join(methods))))
+    app.router.add_route("*", "/{path:.*}", counted(OTHER, OTHER, _answer_open(site, _unknown_path)))
+    return app
+
+
+def _routes(site: Site) -> dict[str, dict[str, Answer]]:
+    """path -> method -> what answers there."""
+    routes: dict[str, dict[str, Answer]] = {}
+    for path, open_handlers in OPEN.items():
+        for method, open_handler in open_handlers.items():
+            routes.setdefault(path, {})[method] = _answer_open(site, open_handler)
+    for table in (READ, LOCAL, WRITE):
+        for path, handlers in table.items():
+            for method, handler in handlers.items():
+                passed_on = table is WRITE and site.edge is not None
+                routes.setdefault(path, {})[method] = _answer(site, forward if passed_on else handler)
+    return routes
+
+
+def _answer(site: Site, handler: Handler) -> Answer:
+    """Have `handler` answer a caller who is known."""
+    identity = site.identity
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            method = request.method
+            caller = identity.known(request.headers)
+            if caller is None:
+                caller = await identity.identify(request.headers, write=method not in ("GET", "HEAD"))
+            if method in ("GET", "DELETE"):
+                refuse_body(request)
+            return await handler(request, site, caller)
+        except Exception as error:
+            return _failed(request, site, error)
+
+    return answer
+
+
+def _answer_open(site: Site, handler: OpenHandler) -> Answer:
+    """Have `handler` answer anybody."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request, site)
+        except Exception as error:
+            return _failed(request, site, error)
+
+    return answer
+
+
+def _failed(request: web.Request, site: Site, error: Exception) -> web.StreamResponse:
+    """The answer to a request that failed; half an answer is cut off, lest it be taken for whole."""
+    if isinstance(error, ConnectionError):
+        raise error
+    if not isinstance(error, SkerryError):
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+    status = status_of(error) if isinstance(error, SkerryError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    if request.writer.output_size > 0:
+        log.warning("%s %s was cut off: %s", request.method, request.path, error)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=status)  # which is counted, and sent to nobody
+    if isinstance(error, SkerryError):
+        return answer_error(request, error, challenge=site.identity.challenge)
+    return answer_status(request, status, "The server has met an unexpected error.")
+
+
+def _refuse_method(allowed: str) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+        return answer_status(
+            request,
+            status,
+            f"The method {request.method} is not allowed for this resource.",
+            {hdrs.ALLOW: allowed},
+        )
+
+    return answer
+
+
+async def _unknown_path(request: web.Request, site: Site) -> web.StreamResponse:
+    """As Glance: below a version nothing has this name; elsewhere the client is to choose a version."""
+    if request.path.startswith(("/v2/", "/skerry/")):
+        return answer_status(request, HTTPStatus.NOT_FOUND, "The resource could not be found.")
+    return await versions.choices(request, site)
+
+
+async def _name_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer the id that logs and support cases quote; one from upstream keeps its own.
+
+    It is no secret, so it costs no system call as uuid4 does: that was a seventh of a small request.
+    """
+    if _REQUEST_ID not in response.headers:
+        response.headers[_REQUEST_ID] = f"req-{uuid.UUID(int=getrandbits(128), version=4)}"

@@ -1,0 +1,1 @@
+"""OpenStack's Image API v2, one module a resource."""

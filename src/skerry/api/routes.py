@@ -1,0 +1,90 @@
+"""Which handler answers which request. What a table is for is all that `app` needs to know of a route."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from skerry.api.context import Site
+from skerry.api.health import health
+from skerry.api.image import (
+    actions,
+    cache,
+    discovery,
+    download,
+    images,
+    imports,
+    members,
+    schemas,
+    tags,
+    upload,
+    versions,
+)
+from skerry.api.site import cache as copies
+from skerry.api.site import metrics, status, uploads
+from skerry.core.caller import Caller
+
+Handler = Callable[[web.Request, Site, Caller], Awaitable[web.StreamResponse]]
+"""What answers a request of somebody known."""
+
+OpenHandler = Callable[[web.Request, Site], Awaitable[web.StreamResponse]]
+"""What answers a request of anybody."""
+
+Routes = Mapping[str, Mapping[str, Handler]]
+"""path -> method -> handler."""
+
+OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
+    "/": {"GET": versions.choices},
+    "/v2": {"GET": versions.choices},
+    "/v2/": {"GET": versions.choices},
+    "/versions": {"GET": versions.versions},
+    "/versions/": {"GET": versions.versions},
+    "/healthcheck": {"GET": health, "HEAD": health},
+    "/metrics": {"GET": metrics.show},
+}
+"""For anybody."""
+
+READ: Routes = {
+    "/v2/images/{image_id}": {"GET": images.show},
+    "/v2/images": {"GET": images.index},
+    "/v2/images/{image_id}/file": {"GET": download.download, "HEAD": download.download},
+    "/v2/images/{image_id}/members": {"GET": members.index},
+    "/v2/images/{image_id}/members/{project_id}": {"GET": members.show},
+    "/v2/schemas/{name}": {"GET": schemas.show},
+    "/v2/info/import": {"GET": discovery.import_methods},
+    "/v2/info/stores": {"GET": discovery.stores},
+    "/v2/info/usage": {"GET": discovery.usage},
+}
+"""Answered from this site's catalogue, whichever kind it is."""
+
+LOCAL: Routes = {
+    "/v2/cache": {"GET": cache.index, "DELETE": cache.clear},
+    "/v2/cache/clean": {"POST": cache.clean},
+    "/v2/cache/prune": {"POST": cache.prune},
+    "/v2/cache/nodes/{image_id}": {"GET": cache.nodes},
+    "/v2/cache/{image_id}": {"PUT": cache.queue, "DELETE": cache.delete},
+    "/skerry/v1/status": {"GET": status.show},
+    "/skerry/v1/cache": {"GET": copies.listing},
+    "/skerry/v1/cache/prune": {"POST": copies.prune},
+    "/skerry/v1/cache/{image_id}/pin": {"PUT": copies.pin, "DELETE": copies.unpin},
+}
+"""About this site itself."""
+
+WRITE: Routes = {
+    "/v2/images": {"POST": images.create},
+    "/v2/images/{image_id}": {"PATCH": images.update, "DELETE": images.delete},
+    "/v2/images/{image_id}/file": {"PUT": upload.upload},
+    "/v2/images/{image_id}/stage": {"PUT": upload.stage},
+    "/v2/images/{image_id}/import": {"POST": imports.start},
+    "/v2/images/{image_id}/tasks": {"GET": imports.tasks},
+    "/v2/images/{image_id}/actions/deactivate": {"POST": actions.deactivate},
+    "/v2/images/{image_id}/actions/reactivate": {"POST": actions.reactivate},
+    "/v2/images/{image_id}/tags/{tag}": {"PUT": tags.add, "DELETE": tags.remove},
+    "/v2/images/{image_id}/members": {"POST": members.add},
+    "/v2/images/{image_id}/members/{project_id}": {"PUT": members.update, "DELETE": members.remove},
+    "/skerry/v1/images/{image_id}/upload": {
+        "HEAD": uploads.show,
+        "PATCH": uploads.append,
+        "DELETE": uploads.cancel,
+    },
+}
+"""What changes a record or its bytes: done here at a home, and passed on to it at an edge."""

@@ -1,0 +1,62 @@
+"""What this site has, does, and knows of its upstream."""
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from skerry import __version__
+from skerry.api.bodies import json_answer
+from skerry.api.context import Edge, Site
+from skerry.core.caller import Caller
+from skerry.core.wire import time_to_wire
+from skerry.transfer.fetch import Fetch
+
+
+async def show(request: web.Request, site: Site, caller: Caller) -> web.Response:
+    """GET /skerry/v1/status."""
+    site.policy.check("cache_list", caller)
+    return json_answer(
+        {
+            "site": site.config.site.name,
+            "version": __version__,
+            "started_at": time_to_wire(site.started_at),
+            "images": len(await site.records.ids()),
+            "upstream": _upstream(site.edge) if site.edge else None,
+            "cache": _cache(site.edge) if site.edge else None,
+            "transfers": [_transfer(fetch) for fetch in site.edge.cache.fetches()] if site.edge else [],
+        }
+    )
+
+
+def _upstream(edge: Edge) -> dict[str, Any]:
+    line = edge.link.status
+    return {
+        "url": edge.upstream.url,
+        "state": line.state,
+        "since": time_to_wire(line.since),
+        "reason": line.reason,
+        "next_probe": line.next_probe and time_to_wire(line.next_probe),
+    }
+
+
+def _cache(edge: Edge) -> dict[str, Any]:
+    cached = edge.cache.cached()
+    return {
+        "limit": int(edge.cache.limit),
+        "used": edge.cache.used,
+        "images": len(cached),
+        "pinned": sum(copy.pinned for copy in cached),
+        "queued": len(edge.cache.queued()),
+    }
+
+
+def _transfer(fetch: Fetch) -> dict[str, Any]:
+    seconds = time.time() - fetch.began
+    return {
+        "image_id": fetch.image.id,
+        "done": fetch.done,
+        "total": fetch.size,
+        "rate": round(fetch.fetched / seconds) if seconds > 0 else 0,
+        "since": round(fetch.began, 3),
+    }
