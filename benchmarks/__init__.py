@@ -1,0 +1,8 @@
+"""Skerry measured beside its neighbours: `make bench`, or `python -m benchmarks`.
+
+Each figure is a ratio of two programs in one run: in each round every side is measured once, in turn, and the
+medians are compared. `stage` starts the programs (from `peers`), `clients` are the same for all sides,
+`figures` has one module a figure. Nothing here is a test: a goal that is missed is printed as missed.
+
+May import `peers` and the standard library; nothing of Skerry, which is started like any other program.
+"""
