@@ -59,7 +59,6 @@ def reconcile(
         return admit(
             coming,
             room,
-            {copy.image_id for copy in victims},
             lambda image_id: freely or (Cause.ROOM, image_id) in approved,
             now,
         )
