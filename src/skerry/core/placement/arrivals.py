@@ -1,6 +1,6 @@
 """What has to come to a site, in which order, and for which of it there is room."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from skerry.core.placement.actions import Evict, Fetch, Repair
@@ -90,7 +90,7 @@ def is_broken(copy: Observed, size: int) -> bool:
 
 
 def admit(
-    coming: Iterable[Arrival],
+    coming: Collection[Arrival],
     room: Room,
     may_evict_for: Callable[[str], bool],
     now: float,
@@ -128,8 +128,11 @@ def admit(
     for arrival in sorted(coming, key=turn):
         if arrival.image_id not in evicted and not take(arrival):
             refused.append(arrival)
-    left = [one for one in refused if one.image_id not in soft]
-    left += [one for one in refused if one.image_id in soft - evicted and not take(one)]
+    again: list[Arrival] = []
+    left: list[Arrival] = []
+    for arrival in refused:
+        (again if arrival.image_id in soft else left).append(arrival)
+    left += [arrival for arrival in again if arrival.image_id not in evicted and not take(arrival)]
     actions: list[Fetch | Evict] = []
     for arrival, giving_way in sorted(admitted.values(), key=lambda pair: pair[0].urgency):
         fetch = arrival.fetch(now)

@@ -131,7 +131,7 @@ def _effect(site: str, before: Planner, after: Planner, moves: Moves, held: froz
 def _leaving(was: Desire, will: Desire) -> str:
     """Where to count a copy that is here: what happens to it; "" for nothing."""
     if will.mode is Mode.NEVER:
-        return "drop"
+        return "" if was.mode is Mode.NEVER else "drop"
     if not was.is_mirror or will.is_mirror or was.keep is None:
         return ""
     return "later" if was.keep else "drop"
