@@ -17,6 +17,7 @@ CODES = {
     "Forbidden": 4,
     "Conflict": 5,
     "WrongOffset": 5,
+    "FeedRefused": 5,
     "NoData": 5,
     "RangeNotSatisfiable": 5,
     "UpstreamAway": 6,

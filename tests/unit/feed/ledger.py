@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from skerry.core.errors import FeedRefused
 from skerry.core.feed import digest
 from skerry.core.feed.entry import Entry, Head, Kind, Stream, sign_entry, sign_head
-from skerry.core.feed.follow import Change, Refused, Taken, check_sweep, refused, row_of, take
+from skerry.core.feed.follow import Change, Taken, check_sweep, refused, row_of, take
 from skerry.core.feed.journal import Page, Place, Row, Standing
 from skerry.core.feed.offer import MayRead, page, span
 from skerry.core.signing import SigningKey
@@ -110,12 +111,12 @@ class Follower(Holder):
         return self.standing.place
 
     def take(self, given: Page) -> None:
-        """Raises Refused, and remembers why."""
+        """Raises FeedRefused, and remembers why."""
         try:
             taken = take(self.standing, given, self.rows, self.keys)
             if taken.sweep:
                 check_sweep(taken, self._newest_unseen(taken))
-        except Refused as why:
+        except FeedRefused as why:
             self.standing = refused(self.standing, why)
             raise
         self.rows |= {row.key: row for row in taken.rows}

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from skerry.core.errors import FeedRefused
 from skerry.core.feed.entry import Entry, Kind, Signed, Stream, sign_entry
-from skerry.core.feed.follow import Refused
 from skerry.core.feed.journal import Page, Trouble
 from skerry.core.signing import SigningKey
 from tests.unit.feed.ledger import LIFETIME, Follower, Home
@@ -32,7 +32,7 @@ def follower(home: Home) -> Follower:
 
 def refuses(follower: Follower, page: Page, trouble: Trouble) -> None:
     before = follower.documents()
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(FeedRefused) as refusal:
         follower.take(page)
     assert refusal.value.trouble is trouble
     assert follower.standing.trouble is trouble

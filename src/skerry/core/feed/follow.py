@@ -4,23 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from skerry.core.errors import SkerryError
+from skerry.core.errors import FeedRefused
 from skerry.core.feed import digest
 from skerry.core.feed.entry import Entry, Head, Kind, Signed
 from skerry.core.feed.journal import Page, Row, Standing, Trouble, Veil
 from skerry.core.signing import PublicKey
 
 T = TypeVar("T")
-
-
-class Refused(SkerryError):
-    """A page is not taken, none of it. `trouble` says what is wrong with it."""
-
-    code = "feed_refused"
-
-    def __init__(self, trouble: Trouble, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +38,15 @@ class Taken:
 def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[PublicKey, ...]) -> Taken:
     """Check a page and say what to keep of it.
 
-    `held` are the rows of the objects that the page is about, `keys` those of the stream's home. Raises
-    Refused. What is taken was signed by its home, is newer than what was held, and, at the end of the stream,
-    is all that lives in it.
+    `held` are the rows of the objects that the page is about, `keys` those of the stream's home. What is taken
+    was signed by its home, is newer than what was held, and, at the end of the stream, is all that lives in
+    it. Raises FeedRefused.
     """
     head = _head(standing, page, keys)
     if page.restart:
         standing = _anew(standing, page.epoch)
     elif page.epoch != standing.epoch:
-        raise Refused(Trouble.OLDER, f"A page of epoch {page.epoch} follows one of {standing.epoch}.")
+        raise _no(Trouble.OLDER, f"A page of epoch {page.epoch} follows one of {standing.epoch}.")
     desk = _Desk(standing, dict(held), keys)
     for signed in page.urgent:
         desk.take_ahead(signed)
@@ -66,9 +56,9 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
     if head is None or page.more:
         return Taken(standing, desk.rows, desk.changes, sweep=False)
     if desk.revision > head.revision:
-        raise Refused(Trouble.MIXED, f"Revision {desk.revision} is after the last one, {head.revision}.")
+        raise _no(Trouble.MIXED, f"Revision {desk.revision} is after the last one, {head.revision}.")
     if desk.digest != head.digest:
-        raise Refused(Trouble.MIXED, f"The records do not add up to those of revision {head.revision}.")
+        raise _no(Trouble.MIXED, f"The records do not add up to those of revision {head.revision}.")
     sweep = standing.swept != standing.round
     reached = replace(
         standing,
@@ -86,23 +76,24 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
 
 
 def check_sweep(taken: Taken, newest: int | None) -> None:
-    """Raise Refused when the follower would forget what its home cannot have deleted.
+    """Raise FeedRefused when the follower would forget what its home cannot have deleted.
 
-    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. Behind the horizon of the head the home would still have their tombstones.
+    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. Behind
+    the horizon of the head the home would still have its tombstone.
     """
     head = taken.standing.head
     assert head is not None
     if newest is not None and newest > head.head().horizon:
-        raise Refused(
+        raise _no(
             Trouble.OLDER,
             f"Its home does not know revision {newest} any more, and has not deleted it.",
             hint="Its home was restored from a backup and has gone on from there.",
         )
 
 
-def refused(standing: Standing, why: Refused) -> Standing:
+def refused(standing: Standing, why: FeedRefused) -> Standing:
     """The standing of a follower that has refused a page: it has learned nothing but that."""
-    return replace(standing, trouble=why.trouble, reason=why.message)
+    return replace(standing, trouble=Trouble(why.trouble), reason=why.message)
 
 
 def _head(standing: Standing, page: Page, keys: tuple[PublicKey, ...]) -> Head | None:
@@ -111,9 +102,9 @@ def _head(standing: Standing, page: Page, keys: tuple[PublicKey, ...]) -> Head |
         return None
     head = _read(page.head, page.head.head, keys)
     if head.stream != standing.stream or head.epoch != page.epoch:
-        raise Refused(Trouble.FORGED, f"The head of {head.stream} came as that of {standing.stream}.")
+        raise _no(Trouble.FORGED, f"The head of {head.stream} came as that of {standing.stream}.")
     if (head.epoch, head.revision) < (standing.epoch, standing.floor):
-        raise Refused(
+        raise _no(
             Trouble.OLDER,
             f"{head.stream} stands at revision {head.revision}, and it was at {standing.floor} before.",
             hint="Its home was restored from a backup, or somebody plays old records again.",
@@ -124,7 +115,7 @@ def _head(standing: Standing, page: Page, keys: tuple[PublicKey, ...]) -> Head |
 def _anew(standing: Standing, epoch: int) -> Standing:
     """The stream from its beginning, in a new round."""
     if epoch < standing.epoch:
-        raise Refused(Trouble.OLDER, f"Epoch {epoch} is over, {standing.epoch} has begun.")
+        raise _no(Trouble.OLDER, f"Epoch {epoch} is over, {standing.epoch} has begun.")
     floor = standing.floor if epoch == standing.epoch else 0
     return replace(
         standing, epoch=epoch, revision=0, digest=digest.EMPTY, round=standing.round + 1, floor=floor
@@ -134,11 +125,15 @@ def _anew(standing: Standing, epoch: int) -> Standing:
 def _read(signed: Signed, read: Callable[[], T], keys: tuple[PublicKey, ...]) -> T:
     """What a signed text says, once it is known who says it."""
     if not signed.vouched(keys):
-        raise Refused(Trouble.FORGED, f"Its home has not signed {signed.text!r:.100}.")
+        raise _no(Trouble.FORGED, f"Its home has not signed {signed.text!r:.100}.")
     try:
         return read()
     except ValueError as error:
-        raise Refused(Trouble.FORGED, f"Its home has signed nonsense: {error}.") from None
+        raise _no(Trouble.FORGED, f"Its home has signed nonsense: {error}.") from None
+
+
+def _no(trouble: Trouble, message: str, hint: str = "") -> FeedRefused:
+    return FeedRefused(message, trouble=trouble, hint=hint)
 
 
 class _Desk:
@@ -180,21 +175,19 @@ class _Desk:
         else:
             entry = _read(item, item.entry, self._keys)
             if entry.stream != stand.stream or entry.epoch != stand.epoch:
-                raise Refused(Trouble.FORGED, f"An entry of {entry.stream} came as one of {stand.stream}.")
+                raise _no(Trouble.FORGED, f"An entry of {entry.stream} came as {stand.stream}'s.")
             row = row_of(entry, item, stand.round)
         if row.revision <= self.revision:
-            raise Refused(Trouble.OLDER, f"Revision {row.revision} came after {self.revision}.")
+            raise _no(Trouble.OLDER, f"Revision {row.revision} came after {self.revision}.")
         return row
 
     def _keep(self, row: Row) -> None:
         old = self._held.get(row.key)
         if old is not None and old.epoch == row.epoch:
             if row.revision < old.revision:
-                raise Refused(
-                    Trouble.OLDER, f"Revision {row.revision} of an object came after {old.revision}."
-                )
+                raise _no(Trouble.OLDER, f"Revision {row.revision} of an object came after {old.revision}.")
             if row.revision == old.revision and row.leaf != old.leaf:
-                raise Refused(Trouble.MIXED, f"There are two different revisions {row.revision}.")
+                raise _no(Trouble.MIXED, f"There are two different revisions {row.revision}.")
         if old is not None and old.round == row.round:
             self.digest = digest.remove(self.digest, old.leaf)
         self.digest = digest.add(self.digest, row.leaf)
