@@ -38,9 +38,9 @@ class Taken:
 def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[PublicKey, ...]) -> Taken:
     """Check a page and say what to keep of it.
 
-    `held` are the rows of the objects that the page is about, `keys` those of the stream's home. What is taken
-    was signed by its home, is newer than what was held, and, at the end of the stream, is all that lives in
-    it. Raises FeedRefused.
+    `held` are the rows of the objects that the page is about, `keys` those of the stream's home. What is
+    taken was signed by its home, is newer than what was held, and, at the end of the stream, is all that
+    lives in it. Raises FeedRefused.
     """
     head = _head(standing, page, keys)
     if page.restart:
