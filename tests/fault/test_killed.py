@@ -127,7 +127,12 @@ async def test_an_operation_passes_the_write_points_that_it_is_killed_at(site: K
     site.passed()
     await operation.do(site, image)
     passed: list[str] = []
-    await eventually(lambda: passed.extend(site.passed()) or len(passed) >= len(operation.labels))
+
+    def all_passed() -> bool:
+        passed.extend(site.passed())
+        return len(passed) >= len(operation.labels)
+
+    await eventually(all_passed)
     assert passed == list(operation.labels)
     await site.check_whole()
 
