@@ -70,9 +70,9 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
 
 
 def places_to_query(places: Mapping[Stream, Place]) -> str:
-    """Where a follower stands, as the value of `after`: `centre:1:41,lyon:1:3+` (+: passing)."""
+    """Where a follower stands, as the value of `after`: `centre:1:41:1767225600,lyon:1:3:0*` (*: passing)."""
     return ",".join(
-        f"{stream}:{place.epoch}:{place.revision}{'+' if place.passing else ''}"
+        f"{stream}:{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
         for stream, place in sorted(places.items())
     )
 
@@ -81,9 +81,11 @@ def places_from_query(text: str) -> dict[Stream, Place]:
     """Undo `places_to_query`. Raises ValueError."""
     places = {}
     for part in filter(None, text.split(",")):
-        stream, epoch, revision = part.rsplit(":", 2)
-        passing = revision.endswith("+")
-        places[Stream.parse(stream)] = Place(int(epoch), int(revision.rstrip("+")), passing)
+        stream, epoch, revision, as_of = part.rsplit(":", 3)
+        passing = as_of.endswith("*")
+        places[Stream.parse(stream)] = Place(
+            _count(epoch), _count(revision), passing, _count(as_of.removesuffix("*"))
+        )
     return places
 
 
@@ -118,6 +120,12 @@ def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"expected a count, got {value!r:.100}")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"expected a count, got {text!r:.100}")
+    return _number(int(text[:20]))
 
 
 def _read(document: Mapping[str, Any], name: str) -> Signed:
