@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, Select
 
 from skerry.catalog import streams
 from skerry.catalog.database import Database
@@ -139,6 +139,10 @@ class Journal:
     def objects_on(self, connection: Connection, kind: Kind, stream: Stream | None = None) -> dict[str, Body]:
         """`objects` within a transaction that runs already."""
         return streams.objects(streams.living(connection, stream or self.own(), kind))
+
+    def without_entry(self, object_id: ColumnElement[str]) -> Select[Any]:
+        """Those of the images with the ids of a column that the own records do not have."""
+        return streams.without_entry(self.own(), Kind.IMAGE, object_id)
 
     async def begin_anew(self) -> int:
         """Begin a new epoch of the own streams, for a home that was restored from a backup.

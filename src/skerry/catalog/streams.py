@@ -6,7 +6,7 @@ Functions here work inside a transaction of the caller's.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select
 from sqlalchemy import Row as Record
 
 from skerry.catalog.schema import journal, streams
@@ -85,6 +85,12 @@ def living(connection: Connection, stream: Stream, kind: Kind | None = None) -> 
         query = query.where(journal.c.kind == kind)
     for row in connection.execute(query.order_by(journal.c.revision)):
         yield Signed(row.text, row.signature).entry()
+
+
+def without_entry(stream: Stream, kind: Kind, object_id: ColumnElement[str]) -> Select[Any]:
+    """Those ids of a column that no entry of a stream is about, dead or alive."""
+    about = (_of(stream), journal.c.kind == kind, journal.c.object_id == object_id)
+    return select(object_id).where(~exists().where(*about)).order_by(object_id)
 
 
 def tombstones(connection: Connection, stream: Stream) -> Iterator[Row]:
