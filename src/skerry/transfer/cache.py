@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
-from skerry.core.errors import NoData, NoSpace, NotFound, SkerryError, WrongBytes
+from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, WrongBytes
 from skerry.core.eviction import make_room, occupied
 from skerry.core.image import Image
 from skerry.core.retries import Retries
@@ -23,7 +24,6 @@ from skerry.stores.base import Store
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
 from skerry.transfer.publish import Publisher
-from skerry.upstream.catalogue import RemoteCatalogue
 from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Cache:
         copies: Copies,
         publisher: Publisher,
         upstream: UpstreamImages,
-        catalogue: RemoteCatalogue,
+        catalogue: EdgeCatalogue,
         clock: Clock,
         *,
         limit: int,
@@ -134,9 +134,23 @@ class Cache:
 
         Who reads the copy can go on; who waits for a fetch of it is told that it has ended.
         """
-        if self._copies.get(image_id) is None:
+        copy = self._copies.get(image_id)
+        if copy is None or not copy.cached:
             raise NotFound(f"Image {image_id} is not cached.", image=image_id)
         await self._remove(image_id)
+
+    async def forget(self, image_id: str) -> None:
+        """Remove what there is of an image that is no more, whatever kind of copy it is."""
+        if self._copies.get(image_id) is not None:
+            await self._remove(image_id)
+
+    async def give_way(self, image: Image) -> None:
+        """Make room for an image that another way brings here, and stop fetching it. Raises NoSpace."""
+        copy = self._copies.get(image.id)
+        if copy is not None and copy.cached:
+            await self._remove(image.id)
+        async with self._admission:
+            await self._make_room(image.size or 0)
 
     async def clear(self, *, cached: bool = True, queued: bool = True) -> None:
         """Remove all copies, the queue, or both, each as `delete` does. What is pinned stays."""
@@ -180,7 +194,7 @@ class Cache:
     async def sweep(self) -> None:
         """Remove copies of images that are no more."""
         for copy in self._copies.all():
-            if copy.cached and not self._catalogue.knows(copy.image_id):
+            if copy.cached and not await self._catalogue.knows(copy.image_id):
                 await self._remove(copy.image_id)
 
     def _whole(self, image: Image) -> Delivery | None:
@@ -193,12 +207,7 @@ class Cache:
             log.error("image %s: its file is gone; it is fetched again", image.id)
             return None
         if delivery.size != image.size:
-            log.error(
-                "image %s: its file has %d bytes, not %d; it is fetched again",
-                image.id,
-                delivery.size,
-                image.size,
-            )
+            log.error("image %s: its file has %d bytes; it is fetched again", image.id, delivery.size)
             delivery.close()
             return None
         self._copies.touch(image.id)
@@ -215,6 +224,9 @@ class Cache:
         """The running fetch of an image, or a new one. To be called by who has the admission."""
         if not self._upstream.link.connected:
             raise self._upstream.link.away()
+        copy = self._copies.get(image.id)
+        if copy is not None and copy.state is CopyState.PARTIAL and not copy.cached:
+            raise Busy(f"Image {image.id} is on its way here from {image.home}.", retry_after=5)
         running = self._fetches.get(image.id)
         if running is not None and running.size == image.size:
             return running
@@ -235,15 +247,18 @@ class Cache:
             return
         if copy is not None and copy.state is not CopyState.QUEUED:
             await self._publisher.requeue(image.id)  # its bytes are damaged, or of another size
-        free = await asyncio.to_thread(self._store.free)
-        limit = min(self.limit, sum(map(self._written, self._copies.all())) + free)
-        await self._evict_for(image.size or 0, limit=limit)
+        await self._make_room(image.size or 0)
         await self._copies.change(
             image.id,
             lambda copy: replace(
                 copy or self._new(image), state=CopyState.PARTIAL, size=image.size, durable=0
             ),
         )
+
+    async def _make_room(self, need: int) -> None:
+        free = await asyncio.to_thread(self._store.free)
+        limit = min(self.limit, sum(map(self._written, self._copies.all())) + free)
+        await self._evict_for(need, limit=limit)
 
     def _written(self, copy: Copy) -> int:
         """Bytes of the disk that a copy takes already."""
