@@ -5,7 +5,6 @@ checked at start; what is wrong is said in one error that names the file (or the
 to write instead.
 """
 
-import difflib
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 
 from skerry.core.errors import ConfigError
+from skerry.core.spelling import nearest
 from skerry.core.units import Duration, Size
 
 
@@ -228,7 +228,7 @@ def _refuse_unknown(document: Mapping[str, Any], source: str) -> None:
     for section, table in document.items():
         if section not in sections:
             raise ConfigError(
-                f"{source}: unknown section [{section}].", hint=_nearest(section, sections, "[{}]")
+                f"{source}: unknown section [{section}].", hint=nearest(section, sections, "[{}]")
             )
         if not isinstance(table, dict):
             raise ConfigError(
@@ -237,16 +237,7 @@ def _refuse_unknown(document: Mapping[str, Any], source: str) -> None:
         keys = sections[section].__struct_fields__
         for key in table:
             if key not in keys:
-                raise ConfigError(
-                    f"{source}: [{section}] has no key {key!r}.", hint=_nearest(key, keys, "{}")
-                )
-
-
-def _nearest(word: str, known: Any, form: str) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"Did you mean {form.format(close[0])}?"
-    return "Known are " + ", ".join(form.format(name) for name in known) + "."
+                raise ConfigError(f"{source}: [{section}] has no key {key!r}.", hint=nearest(key, keys))
 
 
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
