@@ -222,9 +222,9 @@ async def test_a_client_that_waits_goes_before_what_is_queued(edge: Edge) -> Non
 
     await edge.api.download(wanted)
 
-    assert edge.whole() == {wanted}
+    await eventually(lambda: edge.whole() == {wanted})
     await edge.api.download(slow)
-    assert edge.whole() == {wanted, slow}
+    await eventually(lambda: edge.whole() == {wanted, slow})
 
 
 async def test_a_transfer_that_is_paused_waits_and_goes_on_when_told_or_when_a_client_asks(
@@ -241,6 +241,6 @@ async def test_a_transfer_that_is_paused_waits_and_goes_on_when_told_or_when_a_c
     await edge.api.download(one)
     edge.orders.give({"name": "fast"})
     await edge.reconciler.reconcile()
-    assert edge.whole() == {one}
+    await eventually(lambda: edge.whole() == {one})
     await edge.cache.pause(other, paused=False)
     await eventually(lambda: edge.whole() == {one, other})
