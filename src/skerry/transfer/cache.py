@@ -414,7 +414,7 @@ class Cache:
             image = (await self._catalogue.get(image_id)).image
             _check_data(image)
             async with self._admission:
-                if image_id in self.queued():  # still
+                if image_id in self._queue.due(self._coming()):  # still
                     await self._start(image)
         except Exception as error:
             if isinstance(error, NotFound):
