@@ -126,6 +126,20 @@ class UpstreamSection(_Section, frozen=True):
     cafile: str = ""
 
 
+class FeedSection(_Section, frozen=True):
+    """Records that travel between sites.
+
+    What a site says of its own records is good for `head_lifetime`, and said again when half of that is over.
+    Deletions are told of for `keep_deleted`; a site that was away for longer reads everything anew. After
+    `silent_after` without a word from above, answers about the images of other sites say that they may be
+    out of date.
+    """
+
+    head_lifetime: Duration = Duration(600)
+    keep_deleted: Duration = Duration(30 * 86400)
+    silent_after: Duration = Duration(120)
+
+
 class CacheSection(_Section, frozen=True):
     """The copies of upstream's images: `size` is a hard limit. `fetches` run at the same time at most."""
 
@@ -171,6 +185,7 @@ class Config(_Section, frozen=True):
     keystone: KeystoneSection = KeystoneSection()
     policy: PolicySection = PolicySection()
     upstream: UpstreamSection = UpstreamSection()
+    feed: FeedSection = FeedSection()
     cache: CacheSection = CacheSection()
     imports: ImportsSection = ImportsSection()
     formats: FormatsSection = FormatsSection()

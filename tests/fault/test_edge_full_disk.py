@@ -62,7 +62,7 @@ async def test_an_edge_whose_disk_fills_up_during_a_fetch(tmp_path: Path, databa
             with pytest.raises(aiohttp.ClientPayloadError):
                 await begun
             await become(site, {one: "complete", third: "complete"})
-            assert site.bytes_of(one, third)
+            await eventually(lambda: site.bytes_of(one, third))
 
             for restarted in (False, True):
                 if restarted:
@@ -72,17 +72,17 @@ async def test_an_edge_whose_disk_fills_up_during_a_fetch(tmp_path: Path, databa
                 upstream.images[one]["name"] = f"renamed, and there is no room to write it down: {restarted}"
                 await fetch(site, one, small)
                 assert (await site.call("GET", "/v2/images"))[0] == 200
-                assert site.bytes_of(one, third)
+                await eventually(lambda: site.bytes_of(one, third))
 
             # Room can be made: by an operator, by upstream, and by the cache itself.
             assert (await site.call("DELETE", f"/v2/cache/{third}"))[0] == 204
             site.fill()
             status, body = await site.call("POST", "/skerry/v1/cache/prune", b'{"to": 0}')
             assert (status, msgspec.json.decode(body)["evicted"]) == (200, [one])
-            assert site.bytes_of()
+            await eventually(lambda: site.bytes_of())
             await fetch(site, third, changed)
 
             site.empty()
             await fetch(site, other, large)
             await become(site, {third: "complete", other: "complete"})
-            assert site.bytes_of(third, other)
+            await eventually(lambda: site.bytes_of(third, other))

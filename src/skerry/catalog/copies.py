@@ -1,14 +1,17 @@
 """Which bytes are at this site: all of it in memory, every change of state in the database first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from skerry.catalog import schema
 from skerry.catalog.database import Database
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
+from skerry.core.image import Status
+
+_FIXED = (Status.ACTIVE, Status.DEACTIVATED)
 
 Rule = Callable[[Copy | None], Copy | None]
 """From what is known of a copy, if anything, to what shall be; None leaves no row."""
@@ -26,12 +29,18 @@ class Copies:
         self._clock = clock
         self._copies: dict[str, Copy] = {}
         self._touched: set[str] = set()
+        self._version = 0
 
     async def load(self) -> None:
         """Read all copies into memory. Call once, before anything else."""
         rows = await self._database.read(lambda connection: connection.execute(select(schema.copies)).all())
         loaded = (Copy(**row._mapping) for row in rows)
         self._copies = {copy.image_id: replace(copy, state=CopyState(copy.state)) for copy in loaded}
+
+    @property
+    def version(self) -> int:
+        """Grows with each change but for uses: two equal answers mean that nothing changed in between."""
+        return self._version
 
     def get(self, image_id: str) -> Copy | None:
         """The copy of an image, or None."""
@@ -40,6 +49,18 @@ class Copies:
     def all(self) -> list[Copy]:
         """Every copy."""
         return list(self._copies.values())
+
+    async def lacking(self, homes: Collection[str], most: int) -> list[str]:
+        """Images of these homes whose bytes are fixed, and whole nowhere here; the oldest first."""
+        images, copies = schema.images.c, schema.copies.c
+        whole = exists().where(copies.image_id == images.id, copies.state == CopyState.COMPLETE)
+        query = (
+            select(images.id)
+            .where(images.home.in_(homes), images.status.in_(_FIXED), images.size.is_not(None), ~whole)
+            .order_by(images.created_at, images.id)
+            .limit(most)
+        )
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
 
     async def put(self, copy: Copy) -> None:
         """Add a copy, or replace what was known of it."""
@@ -70,7 +91,7 @@ class Copies:
         """`put` within a transaction that runs already; memory follows when it lands."""
         connection.execute(delete(schema.copies).where(schema.copies.c.image_id == copy.image_id))
         connection.execute(insert(schema.copies).values(asdict(copy)))
-        self._database.when_landed(lambda: self._copies.__setitem__(copy.image_id, copy))
+        self._database.when_landed(lambda: self._keep(copy))
 
     def remove_on(self, connection: Connection, image_id: str) -> None:
         """`remove` within a transaction that runs already; memory follows when it lands."""
@@ -96,7 +117,12 @@ class Copies:
                 self._touched |= touched
                 raise
 
+    def _keep(self, copy: Copy) -> None:
+        self._copies[copy.image_id] = copy
+        self._version += 1
+
     def _forget(self, image_id: str) -> None:
+        self._version += 1
         self._copies.pop(image_id, None)
         self._touched.discard(image_id)
 

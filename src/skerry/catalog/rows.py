@@ -143,6 +143,7 @@ def _image_to_row(image: Image) -> dict[str, Any]:
         "created_at": _seconds(image.created_at),
         "updated_at": _seconds(image.updated_at),
         "revision": image.revision,
+        "home": image.home,
     }
 
 

@@ -12,9 +12,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
 )
 
 HEAD = "0001"
@@ -60,6 +62,7 @@ images = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, unique=True),
+    Column("home", _text(64)),
     Index(None, "created_at", "id"),
     Index(None, "owner"),
     Index(None, "name"),
@@ -120,9 +123,14 @@ copies = Table(
     Column("durable", BigInteger, nullable=False),
     Column("cached", Boolean, nullable=False),
     Column("pinned", Boolean, nullable=False),
+    Column("placed", Boolean, nullable=False),
     Column("hits", BigInteger, nullable=False),
     Column("last_used", Double, nullable=False),
     Column("since", Double, nullable=False),
+    Column("mirrored_by", _text(64), nullable=False),
+    Column("keep", Double),
+    Column("unwanted_since", Double),
+    Column("paused", Boolean, nullable=False),
 )
 """Bytes at this site. Not tied to `images`: bytes outlive their record until they are removed."""
 
@@ -143,3 +151,49 @@ listings = Table(
     Column("etag", _text(255)),
 )
 """When an upstream's list of images was last read, and what it called that state."""
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("stream", _text(80), primary_key=True),
+    Column("key", _text(32), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("round", BigInteger, nullable=False),
+    Column("kind", _text(20)),
+    Column("object_id", _text(255)),
+    Column("urgent", Boolean, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("text", Text),
+    Column("signature", LargeBinary),
+    Index(None, "stream", "revision"),
+    Index(None, "kind", "object_id"),
+)
+"""The objects of all streams that this site holds, its own among them; see core.feed.journal.Row."""
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("stream", _text(80), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("round", BigInteger, nullable=False),
+    Column("swept", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("horizon", BigInteger, nullable=False),
+    Column("head", Text),
+    Column("signature", LargeBinary),
+    Column("trouble", _text(20)),
+    Column("reason", Text, nullable=False),
+)
+"""How far this site has come with each stream; see core.feed.journal.Standing."""
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("site", _text(64), primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Sites that may join once: the digest of the secret in their token, and until when. Only at the centre."""

@@ -160,6 +160,23 @@ class UpstreamFailed(SkerryError):
         self.status = status
 
 
+class Busy(SkerryError):
+    """This site has as much to do as it can take; `retry_after` says when to come back."""
+
+    code = "busy"
+    retry = True
+
+
+class FeedRefused(Conflict):
+    """What another site gives out as records is not taken. `trouble` is a core.feed.journal.Trouble."""
+
+    code = "feed_refused"
+
+    def __init__(self, message: str, *, trouble: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.trouble = trouble
+
+
 class IdentityAway(SkerryError):
     """The identity service does not answer, and what is known of this token from before does not do."""
 

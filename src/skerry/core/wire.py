@@ -16,7 +16,7 @@ from skerry.core.image import Image, Member, MemberStatus, Status, Visibility
 LINKS = frozenset({"self", "file", "schema", "direct_url", "locations", "stores"})
 """Keys of the wire that say where something is; they differ from site to site and belong to no image."""
 
-ATTRIBUTES = frozenset(field.name for field in fields(Image)) - {"properties", "revision"}
+ATTRIBUTES = frozenset(field.name for field in fields(Image)) - {"properties", "revision", "home"}
 """The base attributes; every other key that is not a link is a custom property."""
 
 
@@ -127,6 +127,13 @@ def member_from_wire(document: Mapping[str, Any]) -> Member:
         created_at=time_from_wire(_get(document, "created_at", str)),
         updated_at=time_from_wire(_get(document, "updated_at", str)),
     )
+
+
+def check_property(name: str, value: Any) -> None:
+    """Raise ValueError unless a property of this name and value can be kept; None is no value."""
+    if not _is_text(name, 255):
+        raise ValueError("properties: expected names of 255 characters at most")
+    _get({name: value}, name, str, None)
 
 
 _REQUIRED = object()

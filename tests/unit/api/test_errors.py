@@ -10,8 +10,10 @@ EXPECTED = {
     "AccountRefused": 503,
     "BadImage": 415,
     "BrokenOff": 400,
+    "Busy": 503,
     "ConfigError": 500,
     "Conflict": 409,
+    "FeedRefused": 409,
     "Forbidden": 403,
     "Gone": 404,
     "IdentityAway": 503,
@@ -34,11 +36,13 @@ EXPECTED = {
 
 
 def make(kind: type[errors.SkerryError]) -> errors.SkerryError:
-    more: dict[str, int] = {}
+    more: dict[str, int | str] = {}
     if kind is errors.RangeNotSatisfiable:
         more = {"size": 10}
     if kind is errors.WrongOffset:
         more = {"offset": 10}
+    if kind is errors.FeedRefused:
+        more = {"trouble": "mixed"}
     return kind("It went wrong.", **more)  # type: ignore[arg-type]
 
 

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("home", _text(64)),
         sa.PrimaryKeyConstraint("id", name="images_pkey"),
         sa.UniqueConstraint("revision", name="images_revision_key"),
     )
@@ -88,9 +89,14 @@ def upgrade() -> None:
         sa.Column("durable", sa.BigInteger, nullable=False),
         sa.Column("cached", sa.Boolean, nullable=False),
         sa.Column("pinned", sa.Boolean, nullable=False),
+        sa.Column("placed", sa.Boolean, nullable=False),
         sa.Column("hits", sa.BigInteger, nullable=False),
         sa.Column("last_used", sa.Double, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
+        sa.Column("mirrored_by", _text(64), nullable=False),
+        sa.Column("keep", sa.Double),
+        sa.Column("unwanted_since", sa.Double),
+        sa.Column("paused", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("image_id", name="copies_pkey"),
     )
     op.create_table(
@@ -107,6 +113,46 @@ def upgrade() -> None:
         sa.Column("listed_at", sa.Double, nullable=False),
         sa.Column("etag", _text(255)),
         sa.PrimaryKeyConstraint("url", name="listings_pkey"),
+    )
+    op.create_table(
+        "journal",
+        sa.Column("stream", _text(80), nullable=False),
+        sa.Column("key", _text(32), nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("round", sa.BigInteger, nullable=False),
+        sa.Column("kind", _text(20)),
+        sa.Column("object_id", _text(255)),
+        sa.Column("urgent", sa.Boolean, nullable=False),
+        sa.Column("leaf", sa.LargeBinary, nullable=False),
+        sa.Column("text", sa.Text),
+        sa.Column("signature", sa.LargeBinary),
+        sa.PrimaryKeyConstraint("stream", "key", name="journal_pkey"),
+    )
+    op.create_index("journal_stream_revision_idx", "journal", ["stream", "revision"])
+    op.create_index("journal_kind_object_id_idx", "journal", ["kind", "object_id"])
+    op.create_table(
+        "streams",
+        sa.Column("stream", _text(80), nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("round", sa.BigInteger, nullable=False),
+        sa.Column("swept", sa.BigInteger, nullable=False),
+        sa.Column("floor", sa.BigInteger, nullable=False),
+        sa.Column("horizon", sa.BigInteger, nullable=False),
+        sa.Column("head", sa.Text),
+        sa.Column("signature", sa.LargeBinary),
+        sa.Column("trouble", _text(20)),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("stream", name="streams_pkey"),
+    )
+    op.create_table(
+        "invitations",
+        sa.Column("site", _text(64), nullable=False),
+        sa.Column("secret", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("site", name="invitations_pkey"),
     )
 
 
