@@ -1,0 +1,41 @@
+"""What a reader of a format finds out about a file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skerry.chunking.cuts import Cutter, Emit, Rule
+from skerry.chunking.recipe import Numbers, Recipe, plain
+from skerry.chunking.rules import Anywhere, Blocks, Streams
+
+
+class Odd(Exception):
+    """A file that its reader leaves to be taken as it is, and why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """`format` is a word for people. The view up to `guest_size` is the guest's disk."""
+
+    format: str
+    recipe: Recipe
+    guest_size: int
+    cutter: Callable[[Emit], Cutter]
+    """Makes what cuts the view up to `guest_size`; what is behind it is cut anywhere."""
+
+
+def disk(recipe: Recipe, guest_size: int, format_: str, *, block: int = 4096) -> Seen:
+    """A disk, or whatever else has its content at multiples of a block."""
+    return Seen(format_, recipe, guest_size, lambda emit: Cutter(Blocks(emit, block), block))
+
+
+def loose(size: int, format_: str) -> Seen:
+    """A file of which nothing is known."""
+    return Seen(format_, plain(size), size, lambda emit: Cutter(Anywhere(emit)))
+
+
+def streams(size: int, ends: Numbers, format_: str) -> Seen:
+    """A file that is compressed in parts, which end at `ends`."""
+    known = np.unique(ends)
+    return Seen(format_, plain(size), size, lambda emit: Cutter(Streams(emit, known)))
