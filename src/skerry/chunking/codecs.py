@@ -1,8 +1,8 @@
 """How clusters of an image are compressed, and whether this site makes the same bytes.
 
-Two builds of a compressor rarely make the same bytes of all input, and never promise to. So a codec is named by
-what it does: its parameters, and a digest of what it makes of test clusters. A site can make again what another
-site has proved when it has a codec of that name.
+Two builds of a compressor rarely make the same bytes of all input, and never promise to. So a codec is named
+by what it does: its parameters, and a digest of what it makes of test clusters. A site can make again what
+another site has proved when it has a codec of that name.
 
 Source of the parameters: qemu's block/qcow2-threads.c.
 """
@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from random import Random
 
 from skerry.chunking.zstandard import zstd
 from skerry.core.errors import WrongBytes
@@ -94,7 +93,7 @@ def _tested(parameters: str, compress: Callable[[Buffer], bytes]) -> Codec:
 
 @cache
 def _test_clusters() -> tuple[bytes, ...]:
-    """Clusters of many kinds: words, a table, noise, far repeats, and shreds of all; the same at all sites."""
+    """Words, a table, noise, far repeats, and shreds of all, and zeros; the same at all sites."""
     noise = hashlib.shake_256(b"skerry").digest(4 * _SIZE)
     words = [noise[17 * i : 17 * i + 1 + noise[i] % 9].hex().encode() for i in range(256)]
     text = b" ".join(words[min(a, b)] for a, b in zip(noise[:_SIZE], noise[_SIZE:], strict=False))[:_SIZE]

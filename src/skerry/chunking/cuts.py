@@ -1,11 +1,13 @@
 """Cuts a view into chunks: finds its holes, and leaves the rest to a rule (`rules`)."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
 from skerry.chunking.files import BLOCK
+from skerry.chunking.recipe import Flags
 
 Data = bytes | bytearray | memoryview
 Emit = Callable[[int, bytearray], None]
@@ -25,7 +27,8 @@ class Rule(Protocol):
 class Cutter:
     """Cuts what it is fed: a view in order, in pieces of any size; what is left out is a hole.
 
-    A block of zeros at a multiple of its size is a hole, too, so that it makes no difference how zeros are stored.
+    A block of zeros at a multiple of its size is a hole, too, so that it makes no difference how zeros are
+    stored.
     """
 
     def __init__(self, rule: Rule, size: int = BLOCK) -> None:
@@ -75,12 +78,12 @@ class Cutter:
 
     def _blocks(self, offset: int, data: memoryview) -> None:
         size = self._size
-        filled = np.frombuffer(data, np.uint64).reshape(-1, size // 8).any(axis=1)
+        filled: Flags = np.any(np.frombuffer(data, np.uint64).reshape(-1, size // 8), axis=1)
         if filled.all():
             self._rule.take(offset, data)
             return
         turns = np.flatnonzero(np.diff(filled, prepend=not filled[0], append=not filled[-1])).tolist()
-        for first, last in zip(turns, turns[1:], strict=False):
+        for first, last in pairwise(turns):
             if filled[first]:
                 self._rule.take(offset + first * size, data[first * size : last * size])
             else:

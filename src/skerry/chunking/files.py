@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from skerry.core.errors import NoSpace, StoreFailed
 
@@ -88,3 +89,36 @@ def _failed(error: OSError) -> NoSpace | StoreFailed:
     if error.errno in _FULL:
         return NoSpace("There is no space left for image data.", hint="Free space at this site.")
     return StoreFailed(f"The image store failed: {error}.")
+
+
+def open_own(path: Path) -> int:
+    """A descriptor of a file of this program, for reading and writing; it is made when it is not there.
+
+    Its name is durable.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _failed(error) from error
+    return fd
+
+
+def make_durable(fd: int) -> None:
+    """Return when all that was written to the file is durable."""
+    try:
+        os.fdatasync(fd)
+    except OSError as error:
+        raise _failed(error) from error
+
+
+def set_size(fd: int, size: int) -> None:
+    """Cut a file off, or let a hole follow."""
+    try:
+        os.ftruncate(fd, size)
+    except OSError as error:
+        raise _failed(error) from error

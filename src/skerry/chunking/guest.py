@@ -1,11 +1,12 @@
 """What an image is, by its first and last bytes, and how its view is cut.
 
-The bytes decide, not what somebody says that they are: a wrong guess costs bytes on the line, never right ones.
-No path that is named in an image is ever followed.
+The bytes decide, not what somebody says that they are: a wrong guess costs bytes on the line, never right
+ones. No path that is named in an image is ever followed.
 """
 
 import logging
 import os
+from collections.abc import Callable
 
 from skerry.chunking import files, iso, qcow2, vhd, vmdk
 from skerry.chunking.recipe import plain
@@ -17,25 +18,43 @@ SECTOR = 512
 HEAD = 64 << 10
 """Bytes that tell a format, but for footers."""
 
-_OTHERS = (b"vhdxfile", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh", b"KDMV", b"conectix", b"QFI\xfb")
+_OTHERS = (
+    b"vhdxfile",
+    b"\x1f\x8b",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",
+    b"BZh",
+    b"KDMV",
+    b"conectix",
+    b"QFI\xfb",
+)
 """How files begin that are no disk as it is: what is known of them is below, the rest is taken as it is."""
+
+_Recognises = Callable[[int, bytes, int], bool]
+_Look = Callable[[int, bytes, int], Seen]
+_READERS: tuple[tuple[str, _Recognises, _Look], ...] = (
+    ("qcow2", qcow2.recognises, qcow2.look),
+    ("vmdk", vmdk.recognises, vmdk.look),
+    ("vhd", vhd.recognises, vhd.look),
+    ("iso", iso.recognises, iso.look),
+)
 
 
 def look(fd: int) -> Seen:
     """Find out about a file. Takes time and memory in proportion to it, whatever it says about itself.
 
-    Compressed clusters are made again for a try, on all processors: 40 MB of guest data a second and processor.
-    Raises StoreFailed.
+    Compressed clusters are made again for a try, on all processors: 40 MB of guest data a second and
+    processor. Raises StoreFailed.
     """
     size = os.fstat(fd).st_size
     head = bytes(files.read(fd, 0, min(size, HEAD)))
-    for reader in (qcow2, vmdk, vhd, iso):
-        if reader.recognises(fd, head, size):
+    for name, recognises, read in _READERS:
+        if recognises(fd, head, size):
             try:
-                return reader.look(fd, head, size)
+                return read(fd, head, size)
             except Odd as odd:
                 log.info("an image is taken as it is: %s", odd)
-                return loose(size, reader.__name__.rpartition(".")[2])
+                return loose(size, name)
     if size % SECTOR or head.startswith(_OTHERS):
         return loose(size, "unknown")
     return disk(plain(size), size, "raw")

@@ -18,7 +18,8 @@ MOST_CHUNKS = 4 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageIndex:
-    """Columns with one row a chunk, in order of the view. Making one raises WrongBytes when it makes no sense.
+    """Columns with one row a chunk, in order of the view. Making one raises WrongBytes when it makes no
+    sense.
 
     What no chunk covers is zeros. The view up to `guest_size` is the guest's disk.
     """

@@ -6,9 +6,10 @@
     packed columns: one zstd frame
     32 bytes for each chunk: the ids, which nothing makes smaller
 
-All numbers are little-endian. A column is the differences to what is likely, so mostly zeros, with the lowest bytes of
-all rows first, then the next. Chunks: gap to the one before, length. Pieces: made or not, gap to the one before
-in the file, distance from the end of the one before in the view, bytes in the view, and what those in the file differ by.
+All numbers are little-endian. A column is the differences to what is likely, so mostly zeros, with the
+lowest bytes of all rows first, then the next. Chunks: gap to the one before, length. Pieces: made or not,
+gap to the one before in the file, distance from the end of the one before in the view, bytes in the view,
+and what those in the file differ by.
 """
 
 import hashlib
@@ -50,26 +51,28 @@ def encode(index: ImageIndex) -> bytes:
     packed = zstd.compress(b"".join(columns), _LEVEL)
     sizes = (recipe.file_size, recipe.view_size, index.guest_size)
     codec = recipe.codec.encode()
-    head = _HEAD.pack(
-        MAGIC, VERSION, len(packed), *sizes, index.sha512, codec, index.count, len(recipe.at)
-    )
+    head = _HEAD.pack(MAGIC, VERSION, len(packed), *sizes, index.sha512, codec, index.count, len(recipe.at))
     return head + packed + index.ids.tobytes()
 
 
 def decode(data: bytes) -> ImageIndex:
     """The index of a file.
 
-    Raises UnknownFormat when it is of another version, whose image is fetched whole; WrongBytes when it is damaged or
-    makes no sense. Takes memory in proportion to `data`, and 500 MB at most.
+    Raises UnknownFormat when it is of another version, whose image is fetched whole; WrongBytes when it is
+    damaged or makes no sense. Takes memory in proportion to `data`, and 500 MB at most.
     """
     if len(data) < _HEAD.size or not data.startswith(MAGIC):
         raise WrongBytes("This is no index of an image.")
-    _, version, packed, file_size, view_size, guest_size, sha512, codec, chunks, pieces = _HEAD.unpack_from(data)
+    _, version, packed, file_size, view_size, guest_size, sha512, codec, chunks, pieces = _HEAD.unpack_from(
+        data
+    )
     if version != VERSION:
         raise UnknownFormat(f"An index of version {version}; {VERSION} is known here.")
     if chunks > MOST_CHUNKS or pieces > MOST_PIECES or len(data) != _HEAD.size + packed + 32 * chunks:
         raise WrongBytes("The index of an image is damaged.")
-    rows = _unpacked(memoryview(data)[_HEAD.size : _HEAD.size + packed], _ROW_CHUNK * chunks + _ROW_PIECE * pieces)
+    rows = _unpacked(
+        memoryview(data)[_HEAD.size : _HEAD.size + packed], _ROW_CHUNK * chunks + _ROW_PIECE * pieces
+    )
     gap, length = rows.column(chunks, 8), rows.column(chunks, 4)
     made = rows.column(pieces, 1).astype(np.bool_)
     at_gap, view_gap, span, less = (rows.column(pieces, 8) for _ in range(4))
@@ -114,7 +117,7 @@ class _Rows:
         self._at += count * width
         whole = np.zeros((count, 8), np.uint8)
         whole[:, :width] = planes.T
-        return whole.view("<i8").reshape(-1).astype(np.int64)
+        return np.frombuffer(whole, np.dtype("<i8")).astype(np.int64)
 
 
 def _unpacked(packed: memoryview, size: int) -> _Rows:

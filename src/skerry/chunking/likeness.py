@@ -1,6 +1,7 @@
 """Which held chunks a missing one is most like: those that have most of its features."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +15,32 @@ _COMMON = 32
 """A feature that more chunks of an image have says nothing."""
 
 
-def alike(target: Sketch, wanted: Numbers, bases: Sequence[Sketch]) -> tuple[Numbers, Numbers, Numbers]:
-    """(wanted, base, chunk): for each of the `wanted` chunks up to TOP held ones, the most alike first.
-
-    Rows are in the order of `wanted`, which is ascending.
+@dataclass(frozen=True, slots=True, eq=False)
+class Likes:
+    """Rows: the `rank`th best likeness of chunk `owner` is chunk `chunk` of `base`. In order of owner and
+    rank.
     """
+
+    owner: Numbers
+    rank: Numbers
+    base: Numbers
+    chunk: Numbers
+
+
+def alike(target: Sketch, wanted: Numbers, bases: Sequence[Sketch]) -> Likes:
+    """Up to TOP likenesses of each of the `wanted` chunks, which are ascending."""
     features, owners = _of(target, wanted)
-    found = [
-        (owner, np.full(len(owner), number), chunk, votes)
-        for number, base in enumerate(bases)
-        for owner, chunk, votes in [_votes(features, owners, base)]
-    ]
-    none = np.zeros(0, np.int64)
-    owner, base, chunk, votes = (np.concatenate([none, *column]) for column in zip(*found, strict=True)) if found else (
-        none, none, none, none
-    )
+    columns: list[list[Numbers]] = [[np.zeros(0, np.int64)] for _ in range(4)]
+    for number, sketch in enumerate(bases):
+        owner, chunk, votes = _votes(features, owners, sketch)
+        for column, found in zip(columns, (owner, np.full(len(owner), number), chunk, votes), strict=True):
+            column.append(found)
+    owner, base, chunk, votes = (np.concatenate(column) for column in columns)
     order = np.lexsort((chunk, base, -votes, owner))
     owner = owner[order]
     rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    best = order[rank < TOP]
-    return owner[rank < TOP], base[best], chunk[best]
+    best = rank < TOP
+    return Likes(owner[best], rank[best], base[order][best], chunk[order][best])
 
 
 def _of(sketch: Sketch, wanted: Numbers) -> tuple[NDArray[np.uint32], Numbers]:

@@ -30,7 +30,11 @@ class Chunks:
         if self._sketching is not None:
             self._sketching.take(data)
 
-    def rows(self) -> tuple["np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.int64]]", Ids]:
+    def rows(
+        self,
+    ) -> tuple[
+        "np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.int64]]", Ids
+    ]:
         """Offsets, lengths and ids of all chunks so far."""
         ids = np.frombuffer(bytes(self._ids), np.uint8).reshape(-1, 32)
         return np.array(self._offsets, np.int64), np.array(self._lengths, np.int64), ids

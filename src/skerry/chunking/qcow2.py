@@ -1,19 +1,23 @@
 """qcow2, versions 2 and 3: what the guest sees, through the tables. Source: qemu's docs/interop/qcow2.rst.
 
-Its guest view and recipe are made when all that it says is simple: no other file is named, nothing is encrypted,
-there is no snapshot, and each cluster of the file is used once. Everything else is Odd. Tables are read only where they
-lie within the file, each once, so reading them takes no longer than reading the file.
+Its guest view and recipe are made when all that it says is simple: no other file is named, nothing is
+encrypted, there is no snapshot, and each cluster of the file is used once. Everything else is Odd. Tables
+are read only where they lie within the file, each once, so reading them takes no longer than reading the
+file.
 """
 
 import struct
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skerry.chunking import files, qcow2_clusters
 from skerry.chunking.qcow2_clusters import Clusters
 from skerry.chunking.recipe import MOST_PIECES, MOST_SIZE, Numbers
 from skerry.chunking.seen import Odd, Seen
+
+Words = NDArray[np.uint64]
 
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
 _MORE = struct.Struct(">QQQII")
@@ -48,7 +52,9 @@ def look(fd: int, head: bytes, size: int) -> Seen:
 def _header(head: bytes) -> _Header:
     if len(head) < _HEADER.size + _MORE.size + 8:
         raise Odd("the header of a qcow2 is cut off")
-    (_, version, backing, _, bits, size, encryption, l1_entries, l1_offset, _, _, snapshots, _) = _HEADER.unpack_from(head)
+    (_, version, backing, _, bits, size, encryption, l1_entries, l1_offset, _, _, snapshots, _) = (
+        _HEADER.unpack_from(head)
+    )
     if version not in (2, 3):
         raise Odd(f"a qcow2 of version {version}")
     features, compression = 0, 0
@@ -65,36 +71,29 @@ def _header(head: bytes) -> _Header:
 
 def _clusters(fd: int, size: int, header: _Header) -> Clusters:
     bits, cluster = header.cluster_bits, 1 << header.cluster_bits
-    tables = _tables(fd, size, header)
-    plain: list[tuple[Numbers, Numbers]] = []
-    packed: list[tuple[Numbers, Numbers, Numbers]] = []
+    found: list[Words] = [np.zeros(0, np.uint64)]
+    numbers: list[Numbers] = [np.zeros(0, np.int64)]
     count = 0
-    for number, at in tables:
-        raw = files.read(fd, at, cluster)
-        entries = np.frombuffer(raw, ">u8").astype(np.uint64)
-        places = np.flatnonzero(entries)
-        entries = entries[places]
-        guest = (places + number * (cluster // 8)) << bits
-        inside = guest < header.size
-        entries, guest = entries[inside], guest[inside]
-        is_packed = (entries & _COMPRESSED) != 0
-        offset = (entries & _OFFSET).astype(np.int64)
-        is_plain = ~is_packed & (offset != 0)
-        if header.version == 3:
-            is_plain &= (entries & _ZERO) == 0
-        plain.append((offset[is_plain], guest[is_plain]))
-        packed.append((*_descriptors(entries[is_packed], bits), guest[is_packed]))
-        count += int(is_plain.sum()) + int(is_packed.sum())
+    for number, table in _tables(fd, size, header):
+        words = np.frombuffer(files.read(fd, table, cluster), ">u8").astype(np.uint64)
+        used = np.flatnonzero(words)
+        found.append(words[used])
+        numbers.append(used + number * (cluster // 8))
+        count += len(used)
         if count > min(MOST_PIECES, size // 64):
             raise Odd("a qcow2 with more clusters than it has room for")
-    none = np.zeros(0, np.int64)
-    at, guest = (np.concatenate([none, *column]) for column in zip(*plain, strict=True)) if plain else (none, none)
-    if bool(np.any(at % cluster)) or bool(np.any(at >= size)):
+    entries, guest = np.concatenate(found), np.concatenate(numbers) << bits
+    inside = guest < header.size
+    entries, guest = entries[inside], guest[inside]
+    packed = (entries & _COMPRESSED) != 0
+    at = (entries & _OFFSET).astype(np.int64)
+    plain = ~packed & (at != 0)
+    if header.version == 3:
+        plain &= (entries & _ZERO) == 0
+    if bool(np.any(at[plain] % cluster)) or bool(np.any(at[plain] >= size)):
         raise Odd("clusters of a qcow2 lie outside it")
-    stream, room, held = (
-        (np.concatenate([none, *column]) for column in zip(*packed, strict=True)) if packed else (none, none, none)
-    )
-    return Clusters(cluster, header.size, header.family, at, guest, stream, room, held)
+    stream, room = _descriptors(entries[packed], bits)
+    return Clusters(cluster, header.size, header.family, at[plain], guest[plain], stream, room, guest[packed])
 
 
 def _tables(fd: int, size: int, header: _Header) -> list[tuple[int, int]]:
@@ -115,7 +114,7 @@ def _tables(fd: int, size: int, header: _Header) -> list[tuple[int, int]]:
     return list(zip(numbers.tolist(), offsets.tolist(), strict=True))
 
 
-def _descriptors(entries: "np.ndarray[tuple[int], np.dtype[np.uint64]]", bits: int) -> tuple[Numbers, Numbers]:
+def _descriptors(entries: Words, bits: int) -> tuple[Numbers, Numbers]:
     """(offset, bytes up to the end of the last sector) of compressed clusters."""
     shift = np.uint64(62 - (bits - 8))
     offset = (entries & ((np.uint64(1) << shift) - np.uint64(1))).astype(np.int64)

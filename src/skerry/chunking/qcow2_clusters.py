@@ -1,7 +1,8 @@
 """From the clusters of a qcow2 to its recipe: what can be made again, proved cluster by cluster.
 
-What no guest sees (header, tables, padding), and streams that do not come out the same, are plain bytes behind the
-guest's disk in the view. When most streams do not come out the same, the file is its own view, cut where they begin.
+What no guest sees (header, tables, padding), and streams that do not come out the same, are plain bytes
+behind the guest's disk in the view. When most streams do not come out the same, the file is its own view,
+cut where they begin.
 """
 
 import os
@@ -25,7 +26,9 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """What the tables say. Offsets in the file and on the guest's disk; nothing of it was checked but plain offsets."""
+    """What the tables say. Offsets in the file and on the guest's disk; nothing of it was checked but plain
+    offsets.
+    """
 
     cluster: int
     disk_size: int
@@ -40,7 +43,9 @@ class Clusters:
 
 
 def prove(fd: int, size: int, clusters: Clusters) -> Seen:
-    """The recipe of a file of `size` bytes. Odd when clusters share bytes or are compressed beyond all measure."""
+    """The recipe of a file of `size` bytes. Odd when clusters share bytes or are compressed beyond all
+    measure.
+    """
     room = np.minimum(clusters.room, size - clusters.stream)
     if bool(np.any(room < 1)) or len(room) * clusters.cluster > most_made(size):
         raise Odd("compressed clusters of a qcow2 lie outside it, or stand for too much")
@@ -60,7 +65,9 @@ def prove(fd: int, size: int, clusters: Clusters) -> Seen:
     order = np.argsort(at, kind="stable")
     guest_end = -(-clusters.disk_size // clusters.cluster) * clusters.cluster
     name = codec.name if codec is not None else ""
-    return _with_rest(fd, size, guest_end, name, (at[order], length[order], view[order], span[order]), made[order])
+    return _with_rest(
+        fd, size, guest_end, name, (at[order], length[order], view[order], span[order]), made[order]
+    )
 
 
 def _codec(fd: int, clusters: Clusters, room: Numbers) -> Codec | None:
@@ -108,7 +115,12 @@ def _joined(at: Numbers, length: Numbers, view: Numbers) -> tuple[Numbers, Numbe
 
 
 def _with_rest(
-    fd: int, size: int, guest_end: int, codec: str, pieces: tuple[Numbers, Numbers, Numbers, Numbers], made: Flags
+    fd: int,
+    size: int,
+    guest_end: int,
+    codec: str,
+    pieces: tuple[Numbers, Numbers, Numbers, Numbers],
+    made: Flags,
 ) -> Seen:
     at, length, view, span = pieces
     gaps_from = np.concatenate([[0], at + length])

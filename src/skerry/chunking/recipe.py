@@ -1,10 +1,11 @@
 """A recipe: how the file of an image is made of its view.
 
-The file is a row of pieces with zeros between them. A piece is *plain*, bytes of the view as they are, or *made*:
-bytes of the view, compressed. No two pieces share a byte, neither of the file nor of the view; so each byte of
-a view has one place, or none, and then it counts for nothing.
+The file is a row of pieces with zeros between them. A piece is *plain*, bytes of the view as they are, or
+*made*: bytes of the view, compressed. No two pieces share a byte, neither of the file nor of the view; so
+each byte of a view has one place, or none, and then it counts for nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,13 +27,14 @@ MOST_SIZE = 1 << 61
 
 
 def most_made(size: int) -> int:
-    """Bytes of the view in all made pieces of a file of `size` bytes: what is compressed better is not made."""
+    """Bytes of the view in the made pieces of a file of `size` bytes; what stands for more is not made."""
     return (1 << 30) + 32 * size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recipe:
-    """Columns with one row a piece, in order of the file. Making one raises WrongBytes when it makes no sense.
+    """Columns with one row a piece, in order of the file. Making one raises WrongBytes when it makes no
+    sense.
 
     `codec` says how the made pieces are compressed (`codecs.Codec.name`); it is empty when there are none.
     """
@@ -51,9 +53,12 @@ class Recipe:
     made: Flags
     by_view: Numbers = field(init=False)
     """Numbers of the pieces in order of the view."""
+    starts: Numbers = field(init=False)
+    """Where they begin in the view, in that order."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_view", np.argsort(self.view, kind="stable"))
+        object.__setattr__(self, "starts", self.view[self.by_view])
         if not self._sensible():
             raise WrongBytes("The recipe of an image contradicts itself.")
 
@@ -61,11 +66,13 @@ class Recipe:
         count = len(self.at)
         if not (0 <= self.file_size <= MOST_SIZE and 0 <= self.view_size <= MOST_SIZE):
             return False
-        if count > MOST_PIECES or {len(self.length), len(self.view), len(self.span), len(self.made)} != {count}:
+        if count > MOST_PIECES or {len(self.length), len(self.view), len(self.span), len(self.made)} != {
+            count
+        }:
             return False
         return (
             _apart(self.at, self.length, self.file_size)
-            and _apart(self.view[self.by_view], self.span[self.by_view], self.view_size)
+            and _apart(self.starts, self.span[self.by_view], self.view_size)
             and bool(np.all(self.made | (self.length == self.span)))
             and bool(np.all(self.span[self.made] <= MOST_SPAN))
             and bool(np.all(self.length[self.made] <= 2 * MOST_SPAN))
@@ -73,10 +80,16 @@ class Recipe:
             and bool(self.codec) == bool(self.made.any())
         )
 
-    @property
-    def as_it_is(self) -> bool:
-        """Whether view and file are the same."""
-        return self.file_size == self.view_size == int(self.length[self.at == self.view].sum()) and not self.codec
+    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(piece, start, end) of the parts of this stretch of the view that are in the file, in order."""
+        number = max(int(np.searchsorted(self.starts, start, side="right")) - 1, 0)
+        while number < len(self.starts) and self.starts[number] < end:
+            piece = int(self.by_view[number])
+            first = int(self.starts[number])
+            last = first + int(self.span[piece])
+            if last > start:
+                yield piece, max(first, start), min(last, end)
+            number += 1
 
 
 def _apart(start: Numbers, length: Numbers, size: int) -> bool:

@@ -78,7 +78,9 @@ class _Gathered:
 
 
 class Anywhere(_Gathered):
-    """A chunk ends behind a sample of which one in 32 is chosen. For bytes that may have moved by any distance."""
+    """A chunk ends behind a sample of which one in 32 is chosen. For bytes that may have moved by any
+    distance.
+    """
 
     def take(self, offset: int, data: memoryview) -> None:
         """Any bytes."""
@@ -97,7 +99,8 @@ class Anywhere(_Gathered):
 
 
 class Streams(_Gathered):
-    """A chunk ends only where a stream does, of those that are low by their hash. For what is compressed in parts.
+    """A chunk ends only where a stream does, of those that are low by their hash. For what is compressed in
+    parts.
 
     What is between two streams counts as one. A part that has not changed is the same stream, so it is found.
     """

@@ -1,8 +1,9 @@
-"""Places that depend on nothing but the bytes around them, so that equal content has equal places wherever it lies.
+"""Places that depend on nothing but the bytes around them, so that equal content has equal places wherever
+it lies.
 
 A place is sampled when the four bytes there, multiplied, come out high; some have it more often than others,
-and zeros never. Its feature is a hash of the 32 bytes there. Multiplying is what numpy does fastest: this takes
-about a nanosecond a byte, where a rolling hash takes five.
+and zeros never. Its feature is a hash of the 32 bytes there. Multiplying is what numpy does fastest: this
+takes about a nanosecond a byte, where a rolling hash takes five.
 """
 
 import numpy as np
@@ -13,7 +14,9 @@ WINDOW = 32
 
 _SPREAD = np.uint32(0x9E3779B1)
 _HIGH = np.uint32(0xFFFFFFFF - (1 << 22) + 1)
-_MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93))
+_MIX = tuple(
+    np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+)
 
 
 def samples(data: bytes | bytearray | memoryview) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skerry.chunking.cuts import Cutter, Emit, Rule
+from skerry.chunking.cuts import Cutter, Emit
 from skerry.chunking.recipe import Numbers, Recipe, plain
 from skerry.chunking.rules import Anywhere, Blocks, Streams
 

@@ -26,7 +26,9 @@ _HEAD = struct.Struct("<8sIIQ")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sketch:
-    """`features` of all chunks in order, `counts[n]` of them those of chunk n. WrongBytes when that is not so."""
+    """`features` of all chunks in order, `counts[n]` of them those of chunk n. WrongBytes when that is not
+    so.
+    """
 
     counts: NDArray[np.uint16]
     features: NDArray[np.uint32]

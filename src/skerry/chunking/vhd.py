@@ -20,7 +20,9 @@ def recognises(fd: int, head: bytes, size: int) -> bool:
 
 
 def look(fd: int, head: bytes, size: int) -> Seen:
-    """A fixed disk is cut as a disk, so it shares its chunks with raw; the blocks of others lie at odd places."""
+    """A fixed disk is cut as a disk, so it shares its chunks with raw; the blocks of others lie at odd
+    places.
+    """
     kind = struct.unpack_from(">I", _footer(fd, size).ljust(64, b"\0"), 60)[0]
     if kind == _FIXED and not head.startswith(_COOKIE):
         return disk(plain(size), size, "vhd")

@@ -7,8 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from threading import Lock
 
-import numpy as np
-
 from skerry.chunking import codecs, files
 from skerry.chunking.recipe import Recipe
 
@@ -28,7 +26,6 @@ class View:
     def __init__(self, fd: int, recipe: Recipe) -> None:
         self.fd = fd
         self.recipe = recipe
-        self._starts = recipe.view[recipe.by_view]
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._lock = Lock()
 
@@ -36,7 +33,7 @@ class View:
         """Bytes of the view; zeros where no piece is. StoreFailed or WrongBytes when the file is damaged."""
         data = bytearray(length)
         place = memoryview(data)
-        for piece, start, end in self.pieces(offset, offset + length):
+        for piece, start, end in self.recipe.pieces(offset, offset + length):
             part = place[start - offset : end - offset]
             within = start - int(self.recipe.view[piece])
             if self.recipe.made[piece]:
@@ -44,18 +41,6 @@ class View:
             else:
                 files.fill(self.fd, part, int(self.recipe.at[piece]) + within)
         return data
-
-    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """(piece, start, end) of the parts of this stretch of the view that are in the file, in order."""
-        recipe = self.recipe
-        number = max(int(np.searchsorted(self._starts, start, side="right")) - 1, 0)
-        while number < len(self._starts) and self._starts[number] < end:
-            piece = int(recipe.by_view[number])
-            first = int(recipe.view[piece])
-            last = first + int(recipe.span[piece])
-            if last > start:
-                yield piece, max(first, start), min(last, end)
-            number += 1
 
     def stream(self, piece: int) -> bytearray:
         """The bytes of a piece as they are in the file."""
@@ -94,8 +79,10 @@ class View:
                 yield int(recipe.view[piece]), ahead.pop(piece).result()
 
     def _plain(self, piece: int) -> Iterator[tuple[int, bytearray]]:
-        """A plain piece without its holes, whose edges are moved out to the view's next multiples of BLOCK."""
-        at, length, view = (int(column[piece]) for column in (self.recipe.at, self.recipe.length, self.recipe.view))
+        """A plain piece without its holes, whose edges are moved out to multiples of BLOCK in the view."""
+        at, length, view = (
+            int(column[piece]) for column in (self.recipe.at, self.recipe.length, self.recipe.view)
+        )
         done = 0
         for start, end in files.data_runs(self.fd, at, at + length):
             first = max((view + start - at) // files.BLOCK * files.BLOCK - view, done)

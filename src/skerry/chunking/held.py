@@ -1,0 +1,21 @@
+"""An image that is here, as chunks that can be read."""
+
+from dataclasses import dataclass
+
+from skerry.chunking.index import ImageIndex
+from skerry.chunking.sketch import Sketch
+from skerry.chunking.view import View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """`name` is the digest of the index (`index_file.digest`); the sketch is there where packs are made."""
+
+    name: str
+    index: ImageIndex
+    view: View
+    sketch: Sketch | None = None
+
+    def chunk(self, number: int) -> bytearray:
+        """The bytes of a chunk, not verified. Raises StoreFailed or WrongBytes."""
+        return self.view.read(int(self.index.offset[number]), int(self.index.length[number]))
