@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from skerry.chunking.index import MOST_CHUNKS, ImageIndex
-from skerry.chunking.recipe import MOST_PIECES, Numbers, Recipe
+from skerry.chunking.recipe import Numbers, Recipe, most_pieces
 from skerry.chunking.zstandard import zstd
 from skerry.core.errors import UnknownFormat, WrongBytes
 
@@ -55,8 +55,8 @@ def encode(index: ImageIndex) -> bytes:
     return head + packed + index.ids.tobytes()
 
 
-def decode(data: bytes) -> ImageIndex:
-    """The index of a file.
+def decode(data: bytes, *, size: int | None = None) -> ImageIndex:
+    """The index of a file, for an image of `size` bytes if that is known.
 
     Raises UnknownFormat when it is of another version, whose image is fetched whole; WrongBytes when it is
     damaged or makes no sense. Takes memory in proportion to `data`, and 500 MB at most.
@@ -68,7 +68,13 @@ def decode(data: bytes) -> ImageIndex:
     )
     if version != VERSION:
         raise UnknownFormat(f"An index of version {version}; {VERSION} is known here.")
-    if chunks > MOST_CHUNKS or pieces > MOST_PIECES or len(data) != _HEAD.size + packed + 32 * chunks:
+    if size not in (None, file_size):
+        raise WrongBytes("This is the index of another image.")
+    if (
+        chunks > MOST_CHUNKS
+        or pieces > most_pieces(file_size)
+        or len(data) != _HEAD.size + packed + 32 * chunks
+    ):
         raise WrongBytes("The index of an image is damaged.")
     rows = _unpacked(
         memoryview(data)[_HEAD.size : _HEAD.size + packed], _ROW_CHUNK * chunks + _ROW_PIECE * pieces
@@ -95,7 +101,8 @@ def load(path: Path) -> ImageIndex:
 
 def _gaps(start: Numbers, end: Numbers) -> Numbers:
     """How far each begins from the end of the one before."""
-    return start - np.concatenate([np.zeros(1, np.int64), end[:-1]])[: len(start)]
+    before: Numbers = np.concatenate([np.zeros(1, np.int64), end[:-1]])[: len(start)]
+    return start - before
 
 
 def _places(gap: Numbers, length: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""Where the bytes of a view belong while its file is made: in the file as they are, else in the scratch file."""
+"""Where the bytes of a view are while its file is made: in the file as they are, else in a scratch file."""
 
 from skerry.chunking import files
 from skerry.chunking.held import Held

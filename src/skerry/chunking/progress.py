@@ -1,4 +1,4 @@
-"""Which bytes of a file are there while it is being made, and which chunks those that are not are waiting for."""
+"""Which bytes of a file are there while it is being made, and which chunks the others are waiting for."""
 
 import numpy as np
 

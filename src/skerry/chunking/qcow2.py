@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from skerry.chunking import files, qcow2_clusters
 from skerry.chunking.qcow2_clusters import Clusters
-from skerry.chunking.recipe import MOST_PIECES, MOST_SIZE, Numbers
+from skerry.chunking.recipe import MOST_SIZE, Numbers, most_pieces
 from skerry.chunking.seen import Odd, Seen
 
 Words = NDArray[np.uint64]
@@ -80,7 +80,7 @@ def _clusters(fd: int, size: int, header: _Header) -> Clusters:
         found.append(words[used])
         numbers.append(used + number * (cluster // 8))
         count += len(used)
-        if count > min(MOST_PIECES, size // 64):
+        if count > most_pieces(size):
             raise Odd("a qcow2 with more clusters than it has room for")
     entries, guest = np.concatenate(found), np.concatenate(numbers) << bits
     inside = guest < header.size

@@ -16,14 +16,16 @@ from skerry.core.errors import WrongBytes
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-MOST_PIECES = 4 << 20
-"""A file that needs more is taken as it is: 256 GiB of compressed clusters of 64 KiB."""
-
 MOST_SPAN = 2 << 20
 """Bytes of the view in one made piece: the largest cluster of a qcow2."""
 
 MOST_SIZE = 1 << 61
 """Of a file or a view, in bytes, so that sums of two stay within 64 bits."""
+
+
+def most_pieces(size: int) -> int:
+    """A file of `size` bytes that needs more is taken as it is; 4 Mi are 256 GiB of compressed clusters."""
+    return min(4 << 20, (64 << 10) + size // 1024)
 
 
 def most_made(size: int) -> int:
@@ -66,9 +68,12 @@ class Recipe:
         count = len(self.at)
         if not (0 <= self.file_size <= MOST_SIZE and 0 <= self.view_size <= MOST_SIZE):
             return False
-        if count > MOST_PIECES or {len(self.length), len(self.view), len(self.span), len(self.made)} != {
-            count
-        }:
+        if count > most_pieces(self.file_size) or {
+            len(self.length),
+            len(self.view),
+            len(self.span),
+            len(self.made),
+        } != {count}:
             return False
         return (
             _apart(self.at, self.length, self.file_size)
