@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from skerry.chunking.placing import Placing
 from skerry.chunking.plan import FetchPlan
 from skerry.chunking.recipe import Numbers
 from skerry.core.errors import UnknownFormat, WrongBytes
+from skerry.core.write_points import reached
 
 _BATCH = 16
 """Pieces that a thread makes in one go."""
@@ -101,6 +103,7 @@ class Assembly:
         files.make_durable(self._fd)
         if self._scratch >= 0:
             files.make_durable(self._scratch)
+        reached("assembly.bytes-durable")
         self._journal.add(CHUNKS, stored)
         self._journal.add(PIECES, built)
 
@@ -110,7 +113,7 @@ class Assembly:
         Raises WrongBytes when the file is not right, see `recheck`.
         """
         self._advance(wait=True)
-        if not bool(np.all(self._begun)) or bool(np.any(~self.stored & (self._places.lender < 0))):
+        if bool(np.any(self._index.recipe.made & ~self.built)) or not bool(np.all(self.in_file)):
             raise WrongBytes("Parts of an image are missing.")
         if _sha512(self._fd, self._index.size) != self._index.sha512:
             raise WrongBytes("The finished file does not have the digest of its record.")
@@ -130,7 +133,7 @@ class Assembly:
             if self.stored[number]:
                 data = self._placing.read(int(self._index.offset[number]), length)
             elif lender >= 0:
-                data = self._places.bases[lender].view.read(int(self._places.offset[number]), length)
+                data = self._places.bases[lender].read(int(self._places.offset[number]), length)
             else:
                 continue
             if hashlib.sha256(data).digest() != self._index.ids[number].tobytes():
@@ -160,10 +163,11 @@ class Assembly:
         starts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(there)]
         for begin, stop in pairwise(starts):
             size = int(length[begin:stop].sum())
-            self._placing.copy(base, int(here[begin]), int(there[begin]), size)
-            chunks = slice(first + begin, first + stop)
-            self.in_file[chunks] = True
-            self.stored[chunks] |= ~self._compressed[chunks]
+            with suppress(WrongBytes):  # the image that lends it is damaged, which `finish` finds out
+                self._placing.copy(base, int(here[begin]), int(there[begin]), size)
+                chunks = slice(first + begin, first + stop)
+                self.in_file[chunks] = True
+                self.stored[chunks] |= ~self._compressed[chunks]
             yield size
 
     def _advance(self, *, wait: bool = False) -> None:
@@ -179,9 +183,13 @@ class Assembly:
                 self._building.remove(future)
 
     def _build(self, pieces: list[int]) -> list[int]:
+        """Make some pieces. Returns those that came out well; `finish` misses the others."""
+        made = []
         for piece in pieces:
-            build.build(piece, self._index, self._places, self._scratch, self._fd)
-        return pieces
+            with suppress(WrongBytes):
+                build.build(piece, self._index, self._places, self._scratch, self._fd)
+                made.append(piece)
+        return made
 
 
 def _sha512(fd: int, size: int) -> bytes:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from skerry.core.errors import NoSpace, StoreFailed
+from skerry.core.errors import NoSpace, StoreFailed, WrongBytes
 
 BLOCK = 4096
 """The grain of views: holes, and edges of what is read, lie on multiples of it."""
@@ -15,20 +15,23 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def fill(fd: int, buffer: memoryview, offset: int) -> None:
-    """Fill `buffer` with the bytes of the file from `offset` on. StoreFailed when it has not so many."""
+    """Fill `buffer` with the bytes of the file from `offset` on.
+
+    Raises WrongBytes when it has not so many, StoreFailed when it cannot be read.
+    """
     while buffer:
         try:
             count = os.preadv(fd, [buffer], offset)
         except OSError as error:
             raise StoreFailed(f"The image store failed: {error}.") from error
         if not count:
-            raise StoreFailed(f"A file ends at byte {offset}, before its end.")
+            raise WrongBytes(f"A file ends at byte {offset}, before its end.")
         buffer = buffer[count:]
         offset += count
 
 
 def read(fd: int, offset: int, length: int) -> bytearray:
-    """So many bytes of the file. StoreFailed when it has not so many."""
+    """So many bytes of the file. Raises as `fill`."""
     data = bytearray(length)
     fill(fd, memoryview(data), offset)
     return data
@@ -49,7 +52,7 @@ def write(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
 def copy(source: int, at: int, target: int, to: int, length: int) -> None:
     """Copy within the kernel; where the file system can, both files share the blocks afterwards.
 
-    Raises NoSpace or StoreFailed, also when the source has not so many bytes.
+    Raises NoSpace or StoreFailed, and WrongBytes when the source has not so many bytes.
     """
     while length:
         try:
@@ -60,7 +63,7 @@ def copy(source: int, at: int, target: int, to: int, length: int) -> None:
             count = min(length, 1 << 20)
             write(target, read(source, at, count), to)
         if not count:
-            raise StoreFailed(f"A file ends at byte {at}, before its end.")
+            raise WrongBytes(f"A file ends at byte {at}, before its end.")
         at += count
         to += count
         length -= count

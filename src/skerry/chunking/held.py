@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.sketch import Sketch
 from skerry.chunking.view import View
+from skerry.core.errors import WrongBytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,6 +16,13 @@ class Held:
     index: ImageIndex
     view: View
     sketch: Sketch | None = None
+
+    def read(self, offset: int, length: int) -> bytearray:
+        """Bytes of the view, or none where the image is damaged."""
+        try:
+            return self.view.read(offset, length)
+        except WrongBytes:
+            return bytearray()
 
     def chunk(self, number: int) -> bytearray:
         """The bytes of a chunk, not verified. Raises StoreFailed or WrongBytes."""

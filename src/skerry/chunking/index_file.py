@@ -31,8 +31,8 @@ _LEVEL = 19
 
 
 def most_bytes(image_size: int) -> int:
-    """The size beyond which the index of an image is not read."""
-    return (1 << 20) + image_size // 32
+    """The size beyond which the index of an image is not read; the image is fetched whole then."""
+    return min((1 << 20) + image_size // 128, 256 << 20)
 
 
 def encode(index: ImageIndex) -> bytes:

@@ -36,7 +36,7 @@ class Effort(Enum):
         if prefix:
             level = 1 if self is Effort.QUICK else 9
             return {_Key.compression_level: level, _Key.hash_log: 22, _Key.chain_log: 22}
-        level = 3 if self is Effort.QUICK else 9
+        level = 6 if self is Effort.QUICK else 9
         return {_Key.compression_level: level, _Key.enable_long_distance_matching: 1}
 
 
@@ -149,7 +149,8 @@ class Unpacking:
         """Whose fault it is that a chunk came out wrong."""
         for base, numbers in self._prefix:
             for other in numbers.tolist():
-                if hashlib.sha256(base.chunk(other)).digest() != base.index.ids[other].tobytes():
+                data = base.read(int(base.index.offset[other]), int(base.index.length[other]))
+                if hashlib.sha256(data).digest() != base.index.ids[other].tobytes():
                     return WrongBytes("A held image is damaged.", index=base.name)
         return WrongBytes(f"Chunk {number} came with wrong bytes.")
 

@@ -49,6 +49,8 @@ def prove(fd: int, size: int, clusters: Clusters) -> Seen:
     room = np.minimum(clusters.room, size - clusters.stream)
     if bool(np.any(room < 1)) or len(room) * clusters.cluster > most_made(size):
         raise Odd("compressed clusters of a qcow2 lie outside it, or stand for too much")
+    if len(np.unique(clusters.stream)) != len(room):
+        raise Odd("compressed clusters of a qcow2 are used twice")
     codec = _codec(fd, clusters, room)
     used, same = np.zeros(len(room), np.int64), np.zeros(len(room), np.bool_)
     if codec is not None:

@@ -8,6 +8,7 @@ import struct
 import numpy as np
 
 from skerry.chunking import files
+from skerry.chunking.recipe import most_pieces
 from skerry.chunking.seen import Odd, Seen, streams
 
 _SECTOR = 512
@@ -47,4 +48,6 @@ def look(fd: int, head: bytes, size: int) -> Seen:
         else:
             raise Odd("a grain of a VMDK is too large")
         ends.append(min(at, size))
+        if len(ends) > most_pieces(size):
+            raise Odd("a VMDK with more grains than it has room for")
     return streams(size, np.array(ends, np.int64), "vmdk")

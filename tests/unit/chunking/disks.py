@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,9 +47,9 @@ def qcow2(
     damage: Sequence[int] = (),
     size: int | None = None,
 ) -> bytes:
-    """As `qemu-img convert` lays it out: header, refcounts, L1, L2, clusters; those that are zeros are left out.
+    """As `qemu-img convert` lays it out: header, refcounts, L1, L2, and the clusters that are not zeros.
 
-    `compress` is empty, "zlib" or "zstd". The streams of the clusters in `damage` are made by another compressor.
+    `compress` is empty, "zlib" or "zstd". Another compressor makes the streams of the clusters in `damage`.
     """
     cluster = 1 << bits
     content = content.ljust(-(-len(content) // cluster) * cluster, b"\0")
@@ -56,7 +57,20 @@ def qcow2(
     per_table = cluster // 8
     tables = -(-len(content) // (cluster * per_table))
     header = struct.pack(
-        ">4sIQIIQIIQQIIQ", b"QFI\xfb", version, 0, 0, bits, size, 0, max(tables, 1), 3 * cluster, cluster, 1, 0, 0
+        ">4sIQIIQIIQQIIQ",
+        b"QFI\xfb",
+        version,
+        0,
+        0,
+        bits,
+        size,
+        0,
+        max(tables, 1),
+        3 * cluster,
+        cluster,
+        1,
+        0,
+        0,
     )
     if version == 3:
         header += struct.pack(">QQQII", 8 if compress == "zstd" else 0, 0, 0, 4, 112)
@@ -90,8 +104,6 @@ def _stream(data: bytes, compress: str, *, other: bool) -> bytes:
     if not compress:
         return b""
     if other:
-        import zlib
-
         compressor = zlib.compressobj(1, zlib.DEFLATED, -12, 8)
         stream = compressor.compress(data) + compressor.flush()
     else:
@@ -122,7 +134,9 @@ class Images:
         self._open.append(fd)
         index, sketch = making.index_and_sketch(fd, hashlib.sha512(data).digest())
         file_of_index = index_file.encode(index)
-        return Held(index_file.digest(file_of_index), index_file.decode(file_of_index), View(fd, index.recipe), sketch)
+        return Held(
+            index_file.digest(file_of_index), index_file.decode(file_of_index), View(fd, index.recipe), sketch
+        )
 
     @contextmanager
     def assembly(self, target: Held, name: str = "new") -> Iterator[tuple[Assembly, Path]]:
@@ -138,7 +152,9 @@ class Images:
             made.close()
             os.close(fd)
 
-    def bring(self, target: Held, bases: Sequence[Held] = (), effort: Effort = Effort.QUICK) -> tuple[bytes, int]:
+    def bring(
+        self, target: Held, bases: Sequence[Held] = (), effort: Effort = Effort.QUICK
+    ) -> tuple[bytes, int]:
         """(the file, bytes of packs): make an image as an edge does that holds the bases."""
         what = plan(target.index, [base.index for base in bases])
         frames = packed(target, what, bases, effort)
@@ -147,8 +163,8 @@ class Images:
                 pass
             for frame in frames:
                 unpacking = Unpacking(target.name, target.index, {base.name: base for base in bases})
-                for number, data in unpacking.feed(frame):
-                    made.put(number, data)
+                for number, chunk in unpacking.feed(frame):
+                    made.put(number, chunk)
                 unpacking.finish()
                 made.checkpoint()
             made.finish()
@@ -163,7 +179,9 @@ class Images:
             os.close(fd)
 
 
-def packed(target: Held, what: FetchPlan, bases: Sequence[Held], effort: Effort = Effort.QUICK) -> list[bytes]:
+def packed(
+    target: Held, what: FetchPlan, bases: Sequence[Held], effort: Effort = Effort.QUICK
+) -> list[bytes]:
     """The packs that an origin sends for a plan."""
     known = [(base.index, base.sketch) for base in (target, *bases) if base.sketch is not None]
     return [pack(part, target, bases, effort) for part in divide(known[0], what.missing, known[1:])]

@@ -19,7 +19,9 @@ RULES: dict[str, Rules] = {
 }
 
 
-def cut(rule: Rules, data: bytes, pieces: list[int] | None = None, *, start: int = 0) -> list[tuple[int, bytes]]:
+def cut(
+    rule: Rules, data: bytes, pieces: list[int] | None = None, *, start: int = 0
+) -> list[tuple[int, bytes]]:
     """The chunks of data that is fed in pieces of these sizes, again and again."""
     chunks: list[tuple[int, bytes]] = []
     cutter = Cutter(rule(lambda offset, chunk: chunks.append((offset, bytes(chunk)))))
@@ -32,7 +34,9 @@ def cut(rule: Rules, data: bytes, pieces: list[int] | None = None, *, start: int
     return chunks
 
 
-DISK = disk(noise(900 * KIB), 64 * KIB, words(500 * KIB), 4 * KIB, noise(8 * KIB, 2), words(700 * KIB + 123, 3))
+DISK = disk(
+    noise(900 * KIB), 64 * KIB, words(500 * KIB), 4 * KIB, noise(8 * KIB, 2), words(700 * KIB + 123, 3)
+)
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

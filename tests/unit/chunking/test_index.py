@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,9 @@ from skerry.chunking import making
 from skerry.chunking.held import Held
 from tests.unit.chunking.disks import CLUSTER, KIB, Images, disk, noise, qcow2, words
 
-SYSTEM = disk(words(300 * KIB), 1000 * KIB, noise(200 * KIB), words(2000 * KIB, 2), 8 * KIB, noise(50 * KIB, 3))
+SYSTEM = disk(
+    words(300 * KIB), 1000 * KIB, noise(200 * KIB), words(2000 * KIB, 2), 8 * KIB, noise(50 * KIB, 3)
+)
 PADDED = SYSTEM.ljust(-(-len(SYSTEM) // CLUSTER) * CLUSTER, b"\0")
 
 
@@ -35,8 +39,6 @@ def test_the_view_of_a_qcow2_is_what_its_guest_sees(images: Images, compress: st
 def test_chunks_can_be_read_by_their_numbers(images: Images) -> None:
     held = images.hold(qcow2(SYSTEM, compress="zlib"))
     for number in range(held.index.count):
-        import hashlib
-
         assert hashlib.sha256(held.chunk(number)).digest() == held.index.ids[number].tobytes()
 
 
