@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from skerry.chunking import build, codecs, files
+from skerry.chunking.digesting import Digesting
 from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.journal import CHUNKS, PIECES, Journal
 from skerry.chunking.placing import Placing
 from skerry.chunking.plan import FetchPlan
+from skerry.chunking.progress import ready_to
 from skerry.chunking.recipe import Numbers
 from skerry.core.errors import UnknownFormat, WrongBytes
 from skerry.core.write_points import reached
@@ -69,6 +71,7 @@ class Assembly:
         self._begun = self.built | ~index.recipe.made
         self._pool = ThreadPoolExecutor(threads, "build")
         self._building: list[Future[list[int]]] = []
+        self._digesting = Digesting(fd)
 
     def follow(self, plan: FetchPlan, bases: Sequence[Held]) -> Iterator[int]:
         """Copy what the plan takes from the held images, and give the bytes of the image each time some are
@@ -115,7 +118,8 @@ class Assembly:
         self._advance(wait=True)
         if bool(np.any(self._index.recipe.made & ~self.built)) or not bool(np.all(self.in_file)):
             raise WrongBytes("Parts of an image are missing.")
-        if _sha512(self._fd, self._index.size) != self._index.sha512:
+        self._digesting.go_on(self._index.size)
+        if self._digesting.result() != self._index.sha512:
             raise WrongBytes("The finished file does not have the digest of its record.")
 
     def recheck(self) -> frozenset[str]:
@@ -143,6 +147,8 @@ class Assembly:
         self.in_file &= self.stored
         self.built[:] = False
         self._begun = ~self._index.recipe.made
+        self._digesting.stop()
+        self._digesting = Digesting(self._fd)
         self._places.lender[:] = -1
         self._journal.clear()
         self._journal.add(CHUNKS, self.stored)
@@ -151,6 +157,7 @@ class Assembly:
     def close(self) -> None:
         """Stop; what was durable can be gone on with. The file stays the caller's."""
         self._pool.shutdown(cancel_futures=True)
+        self._digesting.stop()
         self._journal.close()
         if self._scratch >= 0:
             os.close(self._scratch)
@@ -171,7 +178,7 @@ class Assembly:
             yield size
 
     def _advance(self, *, wait: bool = False) -> None:
-        """Have the pieces made whose chunks are here, and take note of those that are."""
+        """Have the pieces made whose chunks are here, note those that are, and have digested what is ready."""
         here = self.stored | (self._places.lender >= 0)
         coming = np.flatnonzero(~self._begun & ~build.waiting(self._index, here)).tolist()
         self._begun[coming] = True
@@ -181,6 +188,8 @@ class Assembly:
             if wait or future.done():
                 self.built[future.result()] = True
                 self._building.remove(future)
+        ready = ready_to(self._index, self.in_file, self.built, self._digesting.end)
+        self._digesting.go_on(ready)
 
     def _build(self, pieces: list[int]) -> list[int]:
         """Make some pieces. Returns those that came out well; `finish` misses the others."""
@@ -190,12 +199,3 @@ class Assembly:
                 build.build(piece, self._index, self._places, self._scratch, self._fd)
                 made.append(piece)
         return made
-
-
-def _sha512(fd: int, size: int) -> bytes:
-    digest, buffer = hashlib.sha512(), memoryview(bytearray(1 << 20))
-    for start in range(0, size, len(buffer)):
-        part = buffer[: min(len(buffer), size - start)]
-        files.fill(fd, part, start)
-        digest.update(part)
-    return digest.digest()

@@ -12,6 +12,8 @@ from skerry.chunking.recipe import Flags, Numbers
 _TABLE = 20
 """Bits of a key that tell at once that most chunks of a held image are not wanted."""
 
+_SHIFT = np.uint64(64 - _TABLE)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FetchPlan:
@@ -49,7 +51,8 @@ def plan(target: ImageIndex, held: Sequence[ImageIndex], done: Flags | None = No
     """
     twin, wanted = _distinct(target)
     done = np.zeros(target.count, np.bool_) if done is None else done
-    found = [_lookup(target, wanted, base) for base in held]
+    lookup = _Lookup(target, wanted)
+    found = [lookup.find(base) for base in held]
     worth = [int(target.length[np.unique(own)].sum()) for own, _ in found]
     base_of = np.full(target.count, -1, np.int64)
     chunk_of = np.zeros(target.count, np.int64)
@@ -89,19 +92,28 @@ def _distinct(target: ImageIndex) -> tuple[Numbers, Numbers]:
     return twin, order[new]
 
 
-def _lookup(target: ImageIndex, wanted: Numbers, base: ImageIndex) -> tuple[Numbers, Numbers]:
-    """(chunk of the target, the same chunk of the base) for all that are in both."""
-    keys = target.keys()[wanted]
-    table = np.zeros(1 << _TABLE, np.bool_)
-    table[keys >> np.uint64(64 - _TABLE)] = True
-    theirs = base.keys()
-    likely = np.flatnonzero(table[theirs >> np.uint64(64 - _TABLE)])
-    place = np.searchsorted(keys, theirs[likely])
-    within = place < len(keys)
-    likely, place = likely[within], place[within]
-    own = wanted[place]
-    same = (keys[place] == theirs[likely]) & (target.ids[own] == base.ids[likely]).all(axis=1)
-    return own[same], likely[same]
+class _Lookup:
+    """Finds chunks of the target in other images. A few bits of an id tell most that are not wanted."""
+
+    def __init__(self, target: ImageIndex, wanted: Numbers) -> None:
+        """`wanted` are in order of their keys."""
+        self._target = target
+        self._wanted = wanted
+        self._keys = target.keys()[wanted]
+        self._table = np.zeros(1 << _TABLE, np.bool_)
+        self._table[self._keys >> _SHIFT] = True
+
+    def find(self, base: ImageIndex) -> tuple[Numbers, Numbers]:
+        """(chunk of the target, the same chunk of the base) for all that are in both."""
+        theirs = base.keys()
+        likely = np.flatnonzero(self._table[theirs >> _SHIFT])
+        place = np.searchsorted(self._keys, theirs[likely])
+        within = place < len(self._keys)
+        likely, place = likely[within], place[within]
+        own = self._wanted[place]
+        same = self._keys[place] == theirs[likely]
+        same[same] = (self._target.ids[own[same]] == base.ids[likely[same]]).all(axis=1)
+        return own[same], likely[same]
 
 
 def _runs(reused: Numbers, base_of: Numbers, chunk_of: Numbers) -> tuple[Numbers, Numbers]:
