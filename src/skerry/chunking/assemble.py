@@ -178,7 +178,7 @@ class Assembly:
             yield size
 
     def _advance(self, *, wait: bool = False) -> None:
-        """Have the pieces made whose chunks are here, note those that are, and have digested what is ready."""
+        """Have the pieces made whose chunks are here, note those that are, and digest what is ready."""
         here = self.stored | (self._places.lender >= 0)
         coming = np.flatnonzero(~self._begun & ~build.waiting(self._index, here)).tolist()
         self._begun[coming] = True

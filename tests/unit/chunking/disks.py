@@ -130,9 +130,15 @@ class Images:
                 file.truncate(len(data))
         else:
             path.write_bytes(data)
+        return self.hold_file(path)
+
+    def hold_file(self, path: Path) -> Held:
+        """Index the image in a file."""
         fd = os.open(path, os.O_RDWR)
         self._open.append(fd)
-        index, sketch = making.index_and_sketch(fd, hashlib.sha512(data).digest())
+        with path.open("rb") as file:
+            sha512 = hashlib.file_digest(file, "sha512").digest()
+        index, sketch = making.index_and_sketch(fd, sha512)
         file_of_index = index_file.encode(index)
         return Held(
             index_file.digest(file_of_index), index_file.decode(file_of_index), View(fd, index.recipe), sketch
@@ -169,8 +175,8 @@ class Images:
                 made.checkpoint()
             made.finish()
         data = path.read_bytes()
-        for left in self.folder.glob("new*"):
-            left.unlink()
+        for name in ("new", "new.journal", "new.scratch"):
+            (self.folder / name).unlink(missing_ok=True)
         return data, sum(map(len, frames))
 
     def close(self) -> None:
