@@ -1,7 +1,7 @@
 """Carry out a plan: the file of an image, made of its chunks, wherever they come from.
 
 What was made durable outlasts a crash (`journal`): what is lost is what came since the last `checkpoint`.
-Chunks of which the file has only a compressed form wait in a scratch file, holes and all like the view.
+Chunks of which the file has only a compressed form wait in a scratch file.
 """
 
 import hashlib
@@ -53,16 +53,16 @@ class Assembly:
             self._journal.clear()
             files.set_size(fd, 0)
             files.set_size(fd, index.size)
-        if self._scratch >= 0 and os.fstat(self._scratch).st_size != index.recipe.view_size:
+        if self._scratch >= 0 and os.fstat(self._scratch).st_size != index.data_size:
             self._journal.clear()
-            files.set_size(self._scratch, index.recipe.view_size)
+            files.set_size(self._scratch, index.data_size)
         self.stored = self._journal.done[CHUNKS].copy()
         """Chunks whose bytes are in the file, or in the scratch file."""
         self.built = self._journal.done[PIECES].copy()
         """Compressed pieces that are in the file."""
         self.in_file = self.stored.copy()
         """Chunks that are in the file, as far as it has them as they are."""
-        self._placing = Placing(index.recipe, fd, self._scratch)
+        self._placing = Placing(index, fd, self._scratch)
         self._compressed = build.compressed(index)
         self._twins = np.arange(index.count)
         self._by_twin = self._twins
@@ -74,8 +74,7 @@ class Assembly:
         self._digesting = Digesting(fd)
 
     def follow(self, plan: FetchPlan, bases: Sequence[Held]) -> Iterator[int]:
-        """Copy what the plan takes from the held images, and give the bytes of the image each time some are
-        there.
+        """Copy what the plan takes from the held images; gives, each time some are there, how many bytes.
 
         To be exhausted before anything else is done. The bases must stay until `finish` is through. Their
         bytes are not verified here: the digest of the file tells.
@@ -95,7 +94,7 @@ class Assembly:
         """Take a missing chunk, which its caller has verified, at all its places."""
         first, last = np.searchsorted(self._twins, (number, number + 1))
         for twin in self._by_twin[first:last].tolist():
-            self._placing.write(int(self._index.offset[twin]), memoryview(data))
+            self._placing.write(twin, memoryview(data))
             self.stored[twin] = self.in_file[twin] = True
             self._places.lender[twin] = -1
 
@@ -122,25 +121,24 @@ class Assembly:
         if self._digesting.result() != self._index.sha512:
             raise WrongBytes("The finished file does not have the digest of its record.")
 
-    def recheck(self) -> frozenset[str]:
-        """Look for what is wrong after `finish` has found that something is, and forget it: a new plan
-        brings it anew.
+    def recheck(self) -> tuple[int, frozenset[str]]:
+        """After `finish` has found that the file is wrong: look for the chunks that are, and forget them.
 
-        Returns the names of the held images that lent wrong bytes, which the new plan must do without. Wrong
-        bytes in chunks of which none is wrong mean that the image cannot be made; so `stored` has not
-        changed then.
+        Returns their number, and the names of the held images that lent some. A new plan, without those,
+        brings them anew. When there are none, the image cannot be made of its chunks.
         """
-        damaged = set()
+        wrong, damaged = 0, set()
         for number in range(self._index.count):
             lender = int(self._places.lender[number])
-            length = int(self._index.length[number])
             if self.stored[number]:
-                data = self._placing.read(int(self._index.offset[number]), length)
+                data = self._placing.read(number)
             elif lender >= 0:
-                data = self._places.bases[lender].read(int(self._places.offset[number]), length)
+                place, length = int(self._places.offset[number]), int(self._index.length[number])
+                data = self._places.bases[lender].read(place, length)
             else:
                 continue
             if hashlib.sha256(data).digest() != self._index.ids[number].tobytes():
+                wrong += 1
                 self.stored[number] = False
                 if lender >= 0:
                     damaged.add(self._places.bases[lender].name)
@@ -152,7 +150,7 @@ class Assembly:
         self._places.lender[:] = -1
         self._journal.clear()
         self._journal.add(CHUNKS, self.stored)
-        return frozenset(damaged)
+        return wrong, frozenset(damaged)
 
     def close(self) -> None:
         """Stop; what was durable can be gone on with. The file stays the caller's."""
@@ -196,6 +194,6 @@ class Assembly:
         made = []
         for piece in pieces:
             with suppress(WrongBytes):
-                build.build(piece, self._index, self._places, self._scratch, self._fd)
+                build.build(piece, self._index, self._places, self._placing, self._fd)
                 made.append(piece)
         return made

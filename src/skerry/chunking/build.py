@@ -7,14 +7,14 @@ import numpy as np
 from skerry.chunking import codecs, files
 from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
+from skerry.chunking.placing import Placing
 from skerry.chunking.recipe import Flags, Numbers
 from skerry.core.errors import WrongBytes
 
 
 @dataclass(slots=True, eq=False)
 class Places:
-    """Where the bytes of each chunk are: in the image `lender`, at `offset` of its view, or in the scratch
-    file.
+    """Where the bytes of each chunk are: at `offset` of the view of the image `lender`.
 
     `lender` is -1 where the scratch file has them, if anything has.
     """
@@ -24,7 +24,7 @@ class Places:
     bases: list[Held]
 
 
-def build(piece: int, index: ImageIndex, places: Places, scratch: int, fd: int) -> None:
+def build(piece: int, index: ImageIndex, places: Places, placing: Placing, fd: int) -> None:
     """Make a piece and write it into the file. WrongBytes when it does not come out as long as it must.
 
     Where one image lends all of it, compressed in the same way, its stream is copied.
@@ -35,7 +35,7 @@ def build(piece: int, index: ImageIndex, places: Places, scratch: int, fd: int) 
     first, last = index.covering(start, end)
     stream: bytes | bytearray | None = _lent_stream(piece, index, places, first, last)
     if stream is None:
-        stream = codecs.known()[recipe.codec].compress(_view(index, places, scratch, start, end))
+        stream = codecs.known()[recipe.codec].compress(_view(index, places, placing, start, end))
     if len(stream) != recipe.length[piece]:
         raise WrongBytes("A compressed cluster did not come out the same.")
     files.write(fd, stream, int(recipe.at[piece]))
@@ -68,7 +68,7 @@ def compressed(index: ImageIndex) -> Flags:
     return found
 
 
-def _view(index: ImageIndex, places: Places, scratch: int, start: int, end: int) -> bytearray:
+def _view(index: ImageIndex, places: Places, placing: Placing, start: int, end: int) -> bytearray:
     data = bytearray(end - start)
     first, last = index.covering(start, end)
     for number in range(first, last):
@@ -77,7 +77,7 @@ def _view(index: ImageIndex, places: Places, scratch: int, start: int, end: int)
         part = memoryview(data)[begin - start : stop - start]
         lender = int(places.lender[number])
         if lender < 0:
-            files.fill(scratch, part, begin)
+            placing.fill_from_scratch(number, begin - offset, part)
         else:
             part[:] = places.bases[lender].view.read(int(places.offset[number]) + begin - offset, len(part))
     return data

@@ -10,7 +10,7 @@ from skerry.core.errors import NoSpace, StoreFailed, WrongBytes
 BLOCK = 4096
 """The grain of views: holes, and edges of what is read, lie on multiples of it."""
 
-_NO_COPYING = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.ETXTBSY)
+_NO_COPYING = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

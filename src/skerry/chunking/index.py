@@ -67,6 +67,10 @@ class ImageIndex:
         """How many chunks there are."""
         return len(self.offset)
 
+    def positions(self) -> Numbers:
+        """Where each chunk begins when all are put behind each other, without holes."""
+        return np.cumsum(self.length) - self.length
+
     @property
     def data_size(self) -> int:
         """Bytes of all chunks."""

@@ -1,35 +1,48 @@
-"""Where the bytes of a view are while its file is made: in the file as they are, else in a scratch file."""
+"""Where the bytes of chunks are while a file is made: in the file as they are, else in a scratch file."""
+
+from collections.abc import Iterator
 
 from skerry.chunking import files
 from skerry.chunking.held import Held
-from skerry.chunking.recipe import Recipe
+from skerry.chunking.index import ImageIndex
 
 
 class Placing:
-    """Reads and writes a view by its offsets. Everything raises NoSpace or StoreFailed."""
+    """Reads and writes the chunks of an image. Everything raises NoSpace or StoreFailed.
 
-    def __init__(self, recipe: Recipe, fd: int, scratch: int) -> None:
-        """`scratch` is used for what the file has only compressed; without such a thing it may be -1."""
-        self._recipe = recipe
+    The scratch file has what the file has only compressed, chunk behind chunk: a disk may have larger holes
+    than a file can have.
+    """
+
+    def __init__(self, index: ImageIndex, fd: int, scratch: int) -> None:
+        """`scratch` may be -1 when nothing is compressed."""
+        self._index = index
+        self._recipe = index.recipe
+        self._positions = index.positions()
         self._fd = fd
         self._scratch = scratch
 
-    def write(self, offset: int, data: memoryview) -> None:
-        """Write bytes of the view; those that the file does not have are left out."""
-        for piece, start, end in self._recipe.pieces(offset, offset + len(data)):
-            fd, place = self._place(piece, start)
-            files.write(fd, data[start - offset : end - offset], place)
+    def write(self, number: int, data: memoryview) -> None:
+        """Write a chunk; bytes that the file does not have are left out."""
+        for fd, place, start, end in self._parts(number, len(data)):
+            files.write(fd, data[start:end], place)
 
-    def read(self, offset: int, length: int) -> bytearray:
-        """Bytes that were written."""
-        data = bytearray(length)
-        for piece, start, end in self._recipe.pieces(offset, offset + length):
-            fd, place = self._place(piece, start)
-            files.fill(fd, memoryview(data)[start - offset : end - offset], place)
+    def read(self, number: int) -> bytearray:
+        """A chunk that was written."""
+        data = bytearray(int(self._index.length[number]))
+        for fd, place, start, end in self._parts(number, len(data)):
+            files.fill(fd, memoryview(data)[start:end], place)
         return data
 
+    def fill_from_scratch(self, number: int, within: int, buffer: memoryview) -> None:
+        """Fill `buffer` with bytes of a chunk, from `within` it on, that the file has only compressed."""
+        files.fill(self._scratch, buffer, int(self._positions[number]) + within)
+
     def copy(self, base: Held, start: int, there: int, size: int) -> None:
-        """Copy from offset `there` of a held image's view what the file has as it is."""
+        """Copy from offset `there` of a held image's view what the file has as it is.
+
+        `start` is the offset in this view. Raises WrongBytes when the held image is damaged.
+        """
         theirs = base.index.recipe
         for piece, begin, end in self._recipe.pieces(start, start + size):
             if self._recipe.made[piece]:
@@ -44,7 +57,12 @@ class Placing:
                     source = int(theirs.at[other]) + within
                     files.copy(base.view.fd, source, self._fd, first + shift, last - first)
 
-    def _place(self, piece: int, offset: int) -> tuple[int, int]:
-        if self._recipe.made[piece]:
-            return self._scratch, offset
-        return self._fd, int(self._recipe.at[piece]) + offset - int(self._recipe.view[piece])
+    def _parts(self, number: int, length: int) -> Iterator[tuple[int, int, int, int]]:
+        """(file, place in it, start, end) of the parts of a chunk."""
+        offset = int(self._index.offset[number])
+        for piece, first, last in self._recipe.pieces(offset, offset + length):
+            if self._recipe.made[piece]:
+                fd, place = self._scratch, int(self._positions[number]) + first - offset
+            else:
+                fd, place = self._fd, int(self._recipe.at[piece]) + first - int(self._recipe.view[piece])
+            yield fd, place, first - offset, last - offset

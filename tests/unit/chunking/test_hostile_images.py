@@ -51,6 +51,15 @@ def test_an_enormous_disk_with_nothing_in_it_costs_nothing(tmp_path: Path, bits:
     assert len(seen.recipe.at) < 4
 
 
+def test_a_compressed_image_of_a_disk_larger_than_any_file_arrives(images: Images) -> None:
+    content = words(3000 * KIB)
+    image = patched(qcow2(content, compress="zlib", bits=21), (24, ">Q", 1 << 45), (36, ">I", 64))
+    held = images.hold(image)
+    assert held.index.guest_size == 1 << 45
+    assert held.index.recipe.made.any()
+    assert images.bring(held)[0] == image
+
+
 @pytest.mark.parametrize(
     ("why", "changes"),
     [
