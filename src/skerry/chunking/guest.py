@@ -35,8 +35,8 @@ _Look = Callable[[int, bytes, int], Seen]
 _READERS: tuple[tuple[str, _Recognises, _Look], ...] = (
     ("qcow2", qcow2.recognises, qcow2.look),
     ("vmdk", vmdk.recognises, vmdk.look),
-    ("vhd", vhd.recognises, vhd.look),
     ("iso", iso.recognises, iso.look),
+    ("vhd", vhd.recognises, vhd.look),
 )
 
 
@@ -44,7 +44,7 @@ def look(fd: int) -> Seen:
     """Find out about a file. Takes time and memory in proportion to it, whatever it says about itself.
 
     Compressed clusters are made again for a try, on all processors: 40 MB of guest data a second and
-    processor. Raises StoreFailed.
+    processor. Raises StoreFailed, or WrongBytes when the file shrinks meanwhile.
     """
     size = os.fstat(fd).st_size
     head = bytes(files.read(fd, 0, min(size, HEAD)))
@@ -53,11 +53,11 @@ def look(fd: int) -> Seen:
             try:
                 return read(fd, head, size)
             except Odd as odd:
-                log.info("an image is taken as it is: %s", odd)
-                return loose(size, name)
+                log.info("a file that begins as %s is taken as it is: %s", name, odd)
+                return loose(size)
     if size % SECTOR or head.startswith(_OTHERS):
-        return loose(size, "unknown")
-    return disk(plain(size), size, "raw")
+        return loose(size)
+    return disk(plain(size), size)
 
 
 def block_of_stream(head: bytes) -> int | None:

@@ -14,7 +14,6 @@ and what those in the file differ by.
 
 import hashlib
 import struct
-from pathlib import Path
 
 import numpy as np
 
@@ -92,11 +91,6 @@ def decode(data: bytes, *, size: int | None = None) -> ImageIndex:
 def digest(data: bytes) -> str:
     """The name of an index, in hex: what a record carries."""
     return hashlib.sha256(data).hexdigest()
-
-
-def load(path: Path) -> ImageIndex:
-    """The index in a file of this site. Raises as `decode`, and OSError."""
-    return decode(path.read_bytes())
 
 
 def _gaps(start: Numbers, end: Numbers) -> Numbers:

@@ -14,4 +14,4 @@ def recognises(fd: int, head: bytes, size: int) -> bool:
 
 def look(fd: int, head: bytes, size: int) -> Seen:
     """Cut at sectors."""
-    return disk(plain(size), size, "iso", block=SECTOR)
+    return disk(plain(size), size, block=SECTOR)

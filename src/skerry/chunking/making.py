@@ -6,8 +6,9 @@ import numpy as np
 
 from skerry.chunking import guest
 from skerry.chunking.cuts import Cutter
+from skerry.chunking.held import Held
 from skerry.chunking.index import Ids, ImageIndex
-from skerry.chunking.recipe import plain
+from skerry.chunking.recipe import Numbers, plain
 from skerry.chunking.rules import Anywhere, Blocks
 from skerry.chunking.sketch import Sketch, Sketching
 from skerry.chunking.view import View
@@ -30,26 +31,30 @@ class Chunks:
         if self._sketching is not None:
             self._sketching.take(data)
 
-    def rows(
-        self,
-    ) -> tuple[
-        "np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.int64]]", Ids
-    ]:
+    def rows(self) -> tuple[Numbers, Numbers, Ids]:
         """Offsets, lengths and ids of all chunks so far."""
         ids = np.frombuffer(bytes(self._ids), np.uint8).reshape(-1, 32)
         return np.array(self._offsets, np.int64), np.array(self._lengths, np.int64), ids
 
 
 def index_file(fd: int, sha512: bytes) -> ImageIndex:
-    """The index of the image in a file whose digest is known. Raises StoreFailed."""
+    """The index of the image in a file whose digest is known. Raises as `guest.look`."""
     return _make(fd, sha512, None)
 
 
 def index_and_sketch(fd: int, sha512: bytes) -> tuple[ImageIndex, Sketch]:
-    """Both of an image, in one pass. Raises StoreFailed."""
+    """Both of an image, in one pass. Raises as `guest.look`."""
     sketching = Sketching()
     index = _make(fd, sha512, sketching)
     return index, sketching.finish()
+
+
+def sketch_of(held: Held) -> Sketch:
+    """The sketch of an image whose index came from another site. Raises StoreFailed or WrongBytes."""
+    sketching = Sketching()
+    for number in range(held.index.count):
+        sketching.take(held.chunk(number))
+    return sketching.finish()
 
 
 class Streaming:

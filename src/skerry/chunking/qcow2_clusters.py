@@ -56,7 +56,7 @@ def prove(fd: int, size: int, clusters: Clusters) -> Seen:
     if codec is not None:
         used, same = _try_all(fd, clusters, room, codec)
     if 2 * int(same.sum()) < len(same):
-        return streams(size, np.concatenate([clusters.stream, clusters.at]), "qcow2")
+        return streams(size, np.concatenate([clusters.stream, clusters.at]))
     whole = np.minimum(clusters.cluster, size - clusters.at)
     at, length, view, span = _joined(clusters.at, whole, clusters.guest)
     at = np.concatenate([at, clusters.stream[same]])
@@ -151,7 +151,7 @@ def _with_rest(
         )
     except WrongBytes:
         raise Odd("clusters of a qcow2 share bytes, or are too many") from None
-    return disk(recipe, guest_end, "qcow2")
+    return disk(recipe, guest_end)
 
 
 def _filled(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -25,8 +25,8 @@ def look(fd: int, head: bytes, size: int) -> Seen:
     """
     kind = struct.unpack_from(">I", _footer(fd, size).ljust(64, b"\0"), 60)[0]
     if kind == _FIXED and not head.startswith(_COOKIE):
-        return disk(plain(size), size, "vhd")
-    return loose(size, "vhd")
+        return disk(plain(size), size)
+    return loose(size)
 
 
 def _footer(fd: int, size: int) -> bytes:

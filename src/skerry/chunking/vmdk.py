@@ -50,4 +50,4 @@ def look(fd: int, head: bytes, size: int) -> Seen:
         ends.append(min(at, size))
         if len(ends) > most_pieces(size):
             raise Odd("a VMDK with more grains than it has room for")
-    return streams(size, np.array(ends, np.int64), "vmdk")
+    return streams(size, np.array(ends, np.int64))

@@ -71,6 +71,15 @@ def iso(content: bytes) -> bytes:
     return bytes(32 * KIB) + b"\1CD001\1\0".ljust(2048, b"\0") + content
 
 
+@pytest.mark.parametrize("compress", ["", "zlib"])
+def test_a_site_sketches_an_image_as_its_origin_does(images: Images, compress: str) -> None:
+    held = images.hold(qcow2(SYSTEM, compress=compress))
+    sketch = making.sketch_of(held)
+    assert held.sketch is not None
+    assert np.array_equal(sketch.features, held.sketch.features)
+    assert np.array_equal(sketch.counts, held.sketch.counts)
+
+
 def test_an_iso_is_cut_at_sectors(images: Images) -> None:
     content = words(3000 * KIB)
     one, two = images.hold(iso(content)), images.hold(iso(noise(2048) + content))
