@@ -29,6 +29,7 @@ CODES = {
     "WrongBytes": 8,
     "StoreFailed": 1,
     "UpstreamFailed": 1,
+    "UnknownFormat": 1,
 }
 
 
