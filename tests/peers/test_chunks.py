@@ -34,6 +34,7 @@ SHARING = [
     "qcow2 with small clusters",
     "compressed qcow2",
     "compressed qcow2 of version 2",
+    "qcow2 compressed with zstd",
     "fixed VHD",
 ]
 
@@ -100,8 +101,10 @@ def test_a_real_image_shares_its_chunks_with_the_raw_disk(form: str, system: Pat
     assert len(own - {row.tobytes() for row in raw.ids}) <= (form == "fixed VHD")
 
 
-@pytest.mark.parametrize("form", ["compressed qcow2", "compressed qcow2 of version 2"])
-def test_every_cluster_that_qemu_compressed_with_zlib_comes_out_the_same(
+@pytest.mark.parametrize(
+    "form", ["compressed qcow2", "compressed qcow2 of version 2", "qcow2 compressed with zstd"]
+)
+def test_every_cluster_that_qemu_compressed_here_comes_out_the_same(
     form: str, system: Path, disks: Converted
 ) -> None:
     recipe = disks.convert(system, form)[1].index.recipe
@@ -110,7 +113,7 @@ def test_every_cluster_that_qemu_compressed_with_zlib_comes_out_the_same(
 
 
 @pytest.mark.parametrize("base", ["raw", "compressed qcow2"])
-@pytest.mark.parametrize("form", ["raw", "qcow2", "compressed qcow2"])
+@pytest.mark.parametrize("form", ["raw", "qcow2", "compressed qcow2", "qcow2 compressed with zstd"])
 def test_another_build_costs_what_has_changed_whatever_the_formats(
     base: str, form: str, system: Path, newer: Path, disks: Converted
 ) -> None:

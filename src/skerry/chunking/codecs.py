@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
+from skerry.chunking import system_zstd
 from skerry.chunking.zstandard import zstd
 from skerry.core.errors import WrongBytes
 
@@ -81,9 +82,18 @@ def candidates(family: str) -> tuple[Codec, ...]:
 @cache
 def known() -> dict[str, Codec]:
     """All codecs that work at this site, by name. The first call tests them: some 50 ms."""
-    ways: dict[str, Callable[[Buffer], bytes]] = {"zlib/6": deflate}
-    ways |= {f"zstd/{level}": partial(squeeze, level=level) for level in (3, 1)}
-    return {codec.name: codec for codec in (_tested(way, compress) for way, compress in ways.items())}
+    ways: list[tuple[str, Callable[[Buffer], bytes] | None]] = [
+        ("zlib/6", deflate),
+        ("zstd/3", partial(squeeze, level=3)),
+        ("zstd/3", system_zstd.compressor(3)),
+        ("zstd/1", partial(squeeze, level=1)),
+    ]
+    found: dict[str, Codec] = {}
+    for way, compress in ways:
+        if compress is not None:
+            codec = _tested(way, compress)
+            found.setdefault(codec.name, codec)
+    return found
 
 
 def _tested(parameters: str, compress: Callable[[Buffer], bytes]) -> Codec:
