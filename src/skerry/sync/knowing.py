@@ -1,8 +1,7 @@
 """What this site can say of any image at any site that it hears of."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
-from typing import Protocol
 
 from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
@@ -18,11 +17,8 @@ from skerry.core.placement.reports import report_from_body
 from skerry.core.placement.sites import Site
 from skerry.sync.planning import Planning
 
-
-class OwnReports(Protocol):
-    """What this site knows of its own copies, at this moment."""
-
-    async def __call__(self) -> dict[str, Report]: ...
+OwnReports = Callable[[], Awaitable[dict[str, Report]]]
+"""What this site knows of its own copies, at this moment."""
 
 
 class Knowing:

@@ -1,6 +1,7 @@
 """Tell the sites above what there is of each image here: entries of this site's own stream of copies."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -44,15 +45,17 @@ class Reporter:
         """Say what is known now; what is not in it any more is gone."""
         if self._said is None:
             self._said = await self._journal.objects(Kind.COPY, self._journal.own(Channel.COPIES))
-        bodies = {image_id: report_to_body(report) for image_id, report in known.items()}
+        bodies: dict[str, Mapping[str, Any]] = {
+            image_id: report_to_body(report) for image_id, report in known.items()
+        }
         news: list[tuple[str, Mapping[str, Any] | None]] = [
             (image_id, body) for image_id, body in bodies.items() if self._said.get(image_id) != body
         ]
         news += [(image_id, None) for image_id in self._said.keys() - bodies.keys()]
         for first in range(0, len(news), _AT_A_TIME):
-            await self._database.write(lambda connection: self._enter(connection, news[first:][:_AT_A_TIME]))
+            await self._database.write(partial(self._enter, news[first : first + _AT_A_TIME]))
         self._said = bodies
 
-    def _enter(self, connection: Connection, news: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
+    def _enter(self, news: Iterable[tuple[str, Mapping[str, Any] | None]], connection: Connection) -> None:
         for image_id, body in news:
             self._journal.write_on(connection, Kind.COPY, image_id, body, channel=Channel.COPIES)

@@ -1,7 +1,7 @@
 """What a site says of its copies in its feed: a report as the body of an entry, and back.
 
-A body has the fields of what it tells of. Of those that change all the time it tells nothing, so that an entry
-is written when something has happened, and not for each byte.
+A body has the fields of what it tells of. Of those that change all the time it tells nothing, so that an
+entry is written when something has happened, and not for each byte.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,8 @@ from skerry.core.placement.knowledge import Report, Transfer
 from skerry.core.placement.observed import Observed
 from skerry.core.placement.plan import Blocked
 
-_STEPS = {
-    kind.__name__.lower(): kind for kind in (Fetch, Repair, Evict, Drop, Pin, Unpin, Adopt, Release, Blocked)
-}
+_KINDS = (Fetch, Repair, Evict, Drop, Pin, Unpin, Adopt, Release, Blocked)
+_STEPS: Mapping[Any, Any] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 
 def report_to_body(report: Report) -> dict[str, Any]:
