@@ -88,6 +88,21 @@ async def upgrade(config: Config) -> str | None:
         return before
 
 
+async def begin_anew(config: Config, clock: Clock, belonging: Belonging) -> int:
+    """Begin the records of a site that does not run anew, after it was restored from a backup.
+
+    Returns the new epoch. Raises ConfigError, also when the site runs.
+    """
+    async with AsyncExitStack() as stack:
+        _claim(config.data, stack)
+        database = Database(config.database_url)
+        stack.push_async_callback(database.close)
+        await database.open()
+        journal = _journal(config, clock, database, belonging)
+        await journal.load()
+        return await journal.begin_anew()
+
+
 @asynccontextmanager
 async def listening(site: Site) -> AsyncIterator[str]:
     """Answer requests at the address of the settings; yields the URL. Running requests get time to end."""
