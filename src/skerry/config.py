@@ -140,6 +140,20 @@ class SitesSection(_Section, frozen=True):
     authority: str = ""
 
 
+class FeedSection(_Section, frozen=True):
+    """Records that travel between sites.
+
+    What a site says of its own records is good for `head_lifetime`, and said again when half of that is over.
+    Deletions are told of for `keep_deleted`; a site that was away for longer reads everything anew. After
+    `silent_after` without a word from above, answers about the images of other sites say that they may be
+    out of date.
+    """
+
+    head_lifetime: Duration = Duration(600)
+    keep_deleted: Duration = Duration(30 * 86400)
+    silent_after: Duration = Duration(120)
+
+
 class CacheSection(_Section, frozen=True):
     """The copies of upstream's images: `size` is a hard limit. `fetches` run at the same time at most."""
 
@@ -186,6 +200,7 @@ class Config(_Section, frozen=True):
     policy: PolicySection = PolicySection()
     upstream: UpstreamSection = UpstreamSection()
     sites: SitesSection = SitesSection()
+    feed: FeedSection = FeedSection()
     cache: CacheSection = CacheSection()
     imports: ImportsSection = ImportsSection()
     formats: FormatsSection = FormatsSection()

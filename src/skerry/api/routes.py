@@ -20,8 +20,10 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
-from skerry.api.site import metrics, status, uploads
+from skerry.api.site import feed, join, metrics, sites, status, uploads
 from skerry.core.caller import Caller
+from skerry.core.enrolment import JOIN
+from skerry.core.feed.lines import FEED
 
 Handler = Callable[[web.Request, Site, Caller], Awaitable[web.StreamResponse]]
 """What answers a request of somebody known."""
@@ -41,7 +43,17 @@ OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
     "/healthcheck": {"GET": health, "HEAD": health},
     "/metrics": {"GET": metrics.show},
 }
-"""For anybody."""
+"""For anybody; at the sites' listener for sites alone."""
+
+NEWCOMERS: Mapping[str, Mapping[str, OpenHandler]] = {
+    JOIN: {"GET": join.show, "POST": join.enrol},
+}
+"""For anybody, at either listener."""
+
+BETWEEN: Mapping[str, Mapping[str, OpenHandler]] = {
+    FEED: {"GET": feed.follow, "POST": feed.send},
+}
+"""For other sites, which are known by their certificate."""
 
 READ: Routes = {
     "/v2/images/{image_id}": {"GET": images.show},
@@ -54,7 +66,7 @@ READ: Routes = {
     "/v2/info/stores": {"GET": discovery.stores},
     "/v2/info/usage": {"GET": discovery.usage},
 }
-"""Answered from this site's catalogue, whichever kind it is."""
+"""Answered from this site's catalogue, whichever kind it is, to users and to other sites."""
 
 LOCAL: Routes = {
     "/v2/cache": {"GET": cache.index, "DELETE": cache.clear},
@@ -63,6 +75,9 @@ LOCAL: Routes = {
     "/v2/cache/nodes/{image_id}": {"GET": cache.nodes},
     "/v2/cache/{image_id}": {"PUT": cache.queue, "DELETE": cache.delete},
     "/skerry/v1/status": {"GET": status.show},
+    "/skerry/v1/sites": {"GET": sites.index},
+    "/skerry/v1/sites/{name}": {"GET": sites.show},
+    "/skerry/v1/rotate": {"POST": sites.rotate},
     "/skerry/v1/cache": {"GET": copies.listing},
     "/skerry/v1/cache/prune": {"POST": copies.prune},
     "/skerry/v1/cache/{image_id}/pin": {"PUT": copies.pin, "DELETE": copies.unpin},
@@ -87,4 +102,10 @@ WRITE: Routes = {
         "DELETE": uploads.cancel,
     },
 }
-"""What changes a record or its bytes: done here at a home, and passed on to it at an edge."""
+"""What changes a record or its bytes: done at the image's home, and passed on to it at an edge."""
+
+CENTRAL: Routes = {
+    "/skerry/v1/sites": {"POST": sites.add},
+    "/skerry/v1/sites/{name}": {"PATCH": sites.update, "DELETE": sites.remove},
+}
+"""Done at the centre, and passed on to it by all others."""

@@ -81,6 +81,11 @@ class Journal:
         a head alone is no news."""
         return self._news[channel]
 
+    def wake(self, channel: Channel) -> None:
+        """Let all go on who wait for news, as if there were some."""
+        event, self._news[channel] = self._news[channel], asyncio.Event()
+        event.set()
+
     # Writing the own streams
 
     def write_on(
@@ -314,8 +319,7 @@ class Journal:
     def _changed(self, stream: Stream, *, silent: bool) -> None:
         self._offers.forget(stream)
         if not silent:
-            event, self._news[stream.channel] = self._news[stream.channel], asyncio.Event()
-            event.set()
+            self.wake(stream.channel)
 
     def _beginning(self, stream: Stream) -> Standing:
         """Where a stream stands that nothing is known of; the own ones begin so."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from skerry.catalog import rows, schema, selection
 from skerry.catalog.base import Known, Page
@@ -151,7 +151,7 @@ class Records:
         """Apply a rule to a record. Raises NotFound and what the rule raises."""
 
         def work(connection: Connection) -> Image:
-            entry = _take(connection, image_id)
+            entry = _take_own(connection, image_id)
             new = rule(entry.image)
             if new != entry.image:
                 new = self._writer.change(connection, entry, replace(new, updated_at=self._now()))
@@ -165,7 +165,7 @@ class Records:
         """Replace the record by a tombstone once `rule` has let it pass. Returns the last record."""
 
         def work(connection: Connection) -> Image:
-            last = rule(_take(connection, image_id).image)
+            last = rule(_take_own(connection, image_id).image)
             self._writer.bury(connection, last)
             if also is not None:
                 also(connection)
@@ -177,7 +177,7 @@ class Records:
         """Share an image (status pending). Conflict when it is, TooLarge over `most` members."""
 
         def work(connection: Connection) -> Member:
-            entry = _take(connection, image_id)
+            entry = _take_own(connection, image_id)
             if any(member.project_id == project_id for member in entry.members):
                 raise Conflict(
                     f"The target member {project_id} is already associated with image {image_id}.",
@@ -270,6 +270,16 @@ class Records:
         """Keep what another home says of its images, in the transaction that keeps its page of the feed."""
         self._writer.take(connection, home, changes)
 
+    async def forget_remote(self) -> None:
+        """Forget the records that an upstream was asked for before this site followed a feed.
+
+        Call before `load`. The feed brings them again, and says who is home to them.
+        """
+        asked = select(schema.replicas.c.image_id)
+        await self._database.write(
+            lambda connection: connection.execute(delete(schema.images).where(schema.images.c.id.in_(asked)))
+        )
+
     async def backfill(self) -> int:
         """Enter the images of this site that the journal does not know yet; returns how many there were.
 
@@ -324,8 +334,16 @@ def _take(connection: Connection, image_id: str) -> Entry:
     return entry
 
 
-def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
+def _take_own(connection: Connection, image_id: str) -> Entry:
+    """As `_take`, for a change that only the image's home makes."""
     entry = _take(connection, image_id)
+    if entry.image.home is not None:
+        raise Conflict(f"Image {image_id} is at home at {entry.image.home}.", image=image_id)
+    return entry
+
+
+def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
+    entry = _take_own(connection, image_id)
     for member in entry.members:
         if member.project_id == project_id:
             return entry, member

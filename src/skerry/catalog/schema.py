@@ -192,4 +192,4 @@ invitations = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("used_by", LargeBinary),
 )
-"""Sites that may join once, see core.enrolment.Invitation: the public half of their token. Only at the centre."""
+"""Sites that may join once, see core.enrolment.Invitation: the public half of their token; at the centre."""

@@ -1,10 +1,11 @@
 """The sites of the federation, as the centre has entered them in its journal, and who may still join."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from skerry.catalog.database import Database
 from skerry.catalog.journal import Journal
@@ -14,6 +15,7 @@ from skerry.core.enrolment import Invitation, Request, admit
 from skerry.core.errors import Conflict, NotFound
 from skerry.core.feed.entry import Kind, Stream
 from skerry.core.feed.follow import Change
+from skerry.core.feed.offer import MayRead
 from skerry.core.signing import PublicKey
 from skerry.core.site import (
     SiteRecord,
@@ -22,6 +24,7 @@ from skerry.core.site import (
     check_removable,
     site_from_body,
     site_to_body,
+    subtree,
 )
 from skerry.core.write_points import reached
 
@@ -30,9 +33,10 @@ Rule = Callable[[Mapping[str, SiteRecord], SiteRecord], SiteRecord]
 
 
 class Sites:
-    """All sites, held in memory. The centre writes them; everywhere else they come by the feed.
+    """All sites, in memory: a `sync.family.Family`. The centre writes them; elsewhere the feed brings them.
 
-    `centre` is the name of the centre, `keys` are those that this site trusts it to have in any case.
+    `name` is this site, `centre` is that of the centre, `keys` are those that it is trusted to have in any
+    case.
     """
 
     def __init__(
@@ -41,9 +45,11 @@ class Sites:
         journal: Journal,
         clock: Clock,
         *,
+        name: str,
         centre: str,
         keys: tuple[PublicKey, ...] = (),
     ) -> None:
+        self.name = name
         self.centre = centre
         self._database = database
         self._journal = journal
@@ -78,8 +84,18 @@ class Sites:
         """Raise Forbidden unless this site is let in, at this moment, with this key (None: not looked at)."""
         check_admitted(self._sites.get(name), name, key, self._clock.now())
 
-    def learn(self, changes: Iterable[Change]) -> None:
-        """Follow a page of the centre's records that has landed."""
+    def subtree(self, site: str) -> frozenset[str]:
+        """A site and all that are below it."""
+        return subtree(self._sites, site)
+
+    def may_read(self, site: str, stream: Stream) -> MayRead | None:
+        """What of a stream a site may read: all of it, until there are rules about that."""
+        return None
+
+    async def learn(self, stream: Stream, changes: Sequence[Change]) -> None:
+        """Follow a page that has landed; only the centre has anything to say about sites."""
+        if stream != Stream(self.centre):
+            return
         told = [change for change in changes if change.kind is Kind.SITE]
         if not told:
             return
@@ -109,7 +125,7 @@ class Sites:
                 SiteState.ACTIVE,
                 labels=known.labels if known is not None else {},
                 keys=keys,
-                url=url,
+                url=url or (known.url if known is not None else ""),
                 joined_at=known.joined_at if known is not None else now,
                 keyed_at=known.keyed_at if known is not None and keys == known.keys else now,
             )
@@ -145,20 +161,14 @@ class Sites:
         return await self._database.write(work)
 
     async def admit(self, request: Request) -> SiteRecord:
-        """Grant what a site asks for, see core.enrolment.admit: its record and its token, in one transaction."""
+        """Grant what a site asks for, see core.enrolment.admit; record and token in one transaction."""
 
         def work(connection: Connection) -> SiteRecord:
             known = self._read_on(connection).get(request.site)
             found = connection.execute(
                 select(invitations).where(invitations.c.site == request.site).with_for_update()
             ).first()
-            invitation = found and Invitation(
-                found.site,
-                PublicKey(bytes(found.key)),
-                datetime.fromtimestamp(found.expires_at, UTC),
-                None if found.used_by is None else PublicKey(bytes(found.used_by)),
-            )
-            admitted = admit(request, known, invitation, self._now())
+            admitted = admit(request, known, None if found is None else _invitation(found), self._now())
             if admitted != known:
                 self._enter_on(connection, admitted)
                 if known is not None and known.state is SiteState.INVITED:
@@ -213,6 +223,15 @@ class Sites:
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
+
+
+def _invitation(row: Row[Any]) -> Invitation:
+    return Invitation(
+        row.site,
+        PublicKey(bytes(row.key)),
+        datetime.fromtimestamp(row.expires_at, UTC),
+        None if row.used_by is None else PublicKey(bytes(row.used_by)),
+    )
 
 
 def _one(sites: Mapping[str, SiteRecord], name: str) -> SiteRecord:

@@ -8,7 +8,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from skerry.core.signing import PublicKey, SigningKey
-from skerry.identity.certificates import key_of, make_key, read_certificate, site_uri, to_der, to_pem, unusable
+from skerry.identity.certificates import (
+    key_of,
+    make_key,
+    read_certificate,
+    site_uri,
+    to_der,
+    to_pem,
+    unusable,
+)
 from skerry.identity.durable import replace_file
 
 VALIDITY = timedelta(days=365)
@@ -60,7 +68,10 @@ class Authority:
             )
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(Ed25519PublicKey.from_public_bytes(key.raw)), critical=False)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(Ed25519PublicKey.from_public_bytes(key.raw)),
+                critical=False,
+            )
             .add_extension(_issuer(self._key), critical=False)
             .sign(self._key.private, None)
         )

@@ -106,4 +106,6 @@ def third_gone(certificate: x509.Certificate, now: datetime) -> bool:
 
 def unusable(path: Path, why: str) -> ConfigError:
     """The error over a file that an operator has to look at."""
-    return ConfigError(f"{path} cannot be used: {why}.", hint="Bring it back from a backup; see docs/sites.md.")
+    return ConfigError(
+        f"{path} cannot be used: {why}.", hint="Bring it back from a backup; see docs/sites.md."
+    )

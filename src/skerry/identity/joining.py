@@ -23,16 +23,7 @@ from skerry.identity import tls
 from skerry.identity.certificates import from_pem, key_of, make_key, subject, to_der, unusable
 from skerry.identity.durable import replace_file
 from skerry.identity.enrolling import ask
-from skerry.identity.membership import Folder, Upstream
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What has become of a newcomer."""
-
-    site: str
-    upstream: Upstream
-    centre: str
+from skerry.identity.membership import Belongs, Folder, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,7 @@ class _Federation:
     centre_key: PublicKey
 
 
-async def join(config: Config, url: str, token: Token) -> Joined:
+async def join(config: Config, url: str, token: Token) -> Belongs:
     """Make this site a member. The site itself must not run meanwhile.
 
     Raises ConfigError for settings that cannot be, Conflict when it belongs to others already, and whatever
@@ -73,8 +64,9 @@ async def join(config: Config, url: str, token: Token) -> Joined:
         replace_file(folder.authority, federation.authority.encode())
         replace_file(folder.cert, answer.certificate.encode())
     reached("join.certified")
-    folder.keep(answer, upstream)
-    return Joined(answer.site, upstream, answer.centre)
+    belongs = Belongs(answer.site, upstream, answer.centre, answer.centre_keys)
+    folder.keep(belongs)
+    return belongs
 
 
 def _check_free(config: Config, token: Token) -> Folder:

@@ -22,10 +22,9 @@ from cryptography import x509
 
 from skerry.config import Config
 from skerry.core import enrolment
-from skerry.core.enrolment import Answer
 from skerry.core.errors import ConfigError, InvalidInput
 from skerry.core.signing import PublicKey, SigningKey
-from skerry.core.site import check_name
+from skerry.core.site import check_name, check_url
 from skerry.core.write_points import reached
 from skerry.identity import tls
 from skerry.identity.authority import Authority
@@ -51,12 +50,24 @@ class Upstream:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """What a member keeps of having joined: the keys are those of the centre that it trusts in any case."""
+
+    site: str
+    upstream: Upstream
+    centre: str
+    centre_keys: tuple[PublicKey, ...]
+
+
 class Folder:
     """The files. With `[sites] cert` set, three of them are the operator's."""
 
     def __init__(self, config: Config) -> None:
         self.path = config.data / "identity"
         own = config.sites
+        self.url = own.url.rstrip("/")
+        """Where this site says that it listens to others; empty when the settings do not say."""
         self.issued = not own.cert
         """Whether certificates come from the centre, and not from the operator."""
         self.key = self.path / "key.pem"
@@ -79,15 +90,28 @@ class Folder:
         read_certificate(self.authority)
         return self.authority.read_text()
 
-    def keep(self, answer: Answer, upstream: Upstream) -> None:
+    def keep(self, belongs: Belongs) -> None:
         """Write down that this site is a member, after everything that this needs. Blocks."""
         document = {
-            "site": answer.site,
-            "upstream": {"name": upstream.name, "url": upstream.url},
-            "centre": answer.centre,
-            "centre_keys": [str(key) for key in answer.centre_keys],
+            "site": belongs.site,
+            "upstream": {"name": belongs.upstream.name, "url": belongs.upstream.url},
+            "centre": belongs.centre,
+            "centre_keys": [str(key) for key in belongs.centre_keys],
         }
         replace_file(self.membership, msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+
+    def read(self) -> Belongs:
+        """Undo `keep`. Raises ConfigError."""
+        try:
+            said: Any = msgspec.json.decode(self.membership.read_bytes())
+            return Belongs(
+                check_name(said["site"]),
+                Upstream(check_name(said["upstream"]["name"]), check_url(said["upstream"]["url"])),
+                check_name(said["centre"]),
+                tuple(map(PublicKey.parse, said["centre_keys"])),
+            )
+        except (OSError, LookupError, TypeError, ValueError, InvalidInput, msgspec.DecodeError) as error:
+            raise unusable(self.membership, repr(error)) from None
 
     def settle(self) -> None:
         """Finish the change of keys that a crash has interrupted, if its certificate is here already."""
@@ -150,20 +174,35 @@ class Membership:
     def client_context(self) -> ssl.SSLContext:
         """To connect to the upstream, as this site. Raises ConfigError."""
         assert self.upstream is not None
-        context = tls.client_context(
-            self.trusted, self.upstream.name, self.folder.cert, self.folder.tls_key
-        )
+        context = tls.client_context(self.trusted, self.upstream.name, self.folder.cert, self.folder.tls_key)
         self._contexts.append(context)
         return context
 
-    def anonymous_context(self) -> ssl.SSLContext:
-        """To connect to the upstream as nobody, which needs no certificate that is still good."""
+    def asking_context(self) -> ssl.SSLContext:
+        """To ask the upstream for a certificate: as nobody, which works with one that has expired as well.
+
+        Where the operator issues them, as this site.
+        """
         assert self.upstream is not None
-        return tls.client_context(self.trusted, self.upstream.name)
+        if self.folder.issued:
+            return tls.client_context(self.trusted, self.upstream.name)
+        return tls.client_context(self.trusted, self.upstream.name, self.folder.cert, self.folder.tls_key)
+
+    def follow(self, upstream: Upstream) -> None:
+        """Go by another upstream from now on, and after a restart. Blocks."""
+        self.folder.keep(Belongs(self.name, upstream, self.centre, self.centre_keys))
+        self.upstream = upstream
+        for context in self._contexts:
+            if isinstance(context, tls.SiteContext):
+                context.expected = upstream.name
 
     def next_key(self) -> SigningKey:
         """The key that is to replace the one in use, durably. Blocks."""
         return make_key(self.folder.next)
+
+    def wanted_key(self) -> SigningKey:
+        """The key to ask a certificate for. Blocks."""
+        return self.next_key() if self.folder.next.exists() else self.key
 
     def take(self, key: SigningKey, certificate: str) -> None:
         """Go by a new certificate (empty where the operator issues them), and its key if that is new. Blocks.
@@ -200,22 +239,23 @@ def _member(folder: Folder, config: Config) -> Membership:
             hint="Take [upstream] url out; or, to leave the others, delete that file.",
         )
     folder.settle()
-    try:
-        said: Any = msgspec.json.decode(folder.membership.read_bytes())
-        name, centre = check_name(said["site"]), check_name(said["centre"])
-        upstream = Upstream(check_name(said["upstream"]["name"]), str(said["upstream"]["url"]).rstrip("/"))
-        keys = tuple(map(PublicKey.parse, said["centre_keys"]))
-    except (OSError, LookupError, TypeError, ValueError, InvalidInput, msgspec.DecodeError) as error:
-        raise unusable(folder.membership, repr(error)) from None
-    if config.site.name not in (name, type(config.site)().name):
+    said = folder.read()
+    if config.site.name not in (said.site, type(config.site)().name):
         raise ConfigError(
-            f"[site] name is {config.site.name!r}, and this site has joined as {name!r}.",
-            hint=f'Write name = "{name}", or take the line out.',
+            f"[site] name is {config.site.name!r}, and this site has joined as {said.site!r}.",
+            hint=f'Write name = "{said.site}", or take the line out.',
         )
     key = read_key(folder.key)
     if key is None:
         raise unusable(folder.key, "it is not there")
-    member = Membership(folder, name, key, upstream=upstream, centre=centre, centre_keys=keys)
+    member = Membership(
+        folder,
+        said.site,
+        key,
+        upstream=said.upstream,
+        centre=said.centre,
+        centre_keys=said.centre_keys,
+    )
     _check_subject(folder, member)
     return member
 

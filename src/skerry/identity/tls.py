@@ -1,4 +1,4 @@
-"""TLS between sites: both ends show certificates of the federation's authority, which say which site they are.
+"""TLS between sites: both ends show certificates of one authority, which say which site they are.
 
 What counts is the name of the site in the certificate, and not the name of the host: sites move, are reached
 over tunnels, and have addresses that mean nothing. TLS 1.3 alone; no session is resumed, so that every
@@ -9,11 +9,19 @@ import logging
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from cryptography import x509
 
-from skerry.core.errors import ConfigError, Forbidden, NotAuthenticated, SkerryError, UpstreamAway, UpstreamFailed
+from skerry.core.errors import (
+    ConfigError,
+    Forbidden,
+    NotAuthenticated,
+    SkerryError,
+    UpstreamAway,
+    UpstreamFailed,
+)
 from skerry.core.signing import PublicKey
 from skerry.identity.certificates import key_of, site_of, subject, unusable
 
@@ -24,7 +32,7 @@ _NOT_YET_VALID, _EXPIRED = 9, 10
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of a connection. Its certificate is good until `expires`, seconds since the epoch.
+    """Who is at the other end. The certificate is good until `expires`, in seconds since the epoch.
 
     `key` is None where it is not of the kind that sites sign with.
     """
@@ -49,7 +57,9 @@ class _Client(ssl.SSLObject):
         found = site_of(_uris(self))
         if found is None or expected not in (None, found):
             wanted = f"site {expected}" if expected else "a site"
-            raise ssl.SSLCertVerificationError(f"this is the certificate of {found or 'no site'}, not of {wanted}")
+            raise ssl.SSLCertVerificationError(
+                f"this is the certificate of {found or 'no site'}, not of {wanted}"
+            )
 
 
 class _Server(ssl.SSLObject):
@@ -66,7 +76,7 @@ class _Server(ssl.SSLObject):
 
 
 def server_context(certificate: Path, key: Path, authority: str) -> ssl.SSLContext:
-    """For the listener: who has a certificate must show a good one; newcomers have none. Raises ConfigError."""
+    """For the listener: who has a certificate shows a good one; newcomers have none. Raises ConfigError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = _Server
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -136,7 +146,8 @@ def _refused(error: ssl.SSLCertVerificationError, url: str) -> SkerryError:
         )
     why = getattr(error, "verify_message", "") or str(error.args[-1] if error.args else error)
     return Forbidden(
-        f"{url} is not whom this site trusts: {why}.", hint="Is it another federation, or somebody in between?"
+        f"{url} is not whom this site trusts: {why}.",
+        hint="Is it another federation, or somebody in between?",
     )
 
 
@@ -172,5 +183,5 @@ def _no_password() -> str:
 
 
 def _uris(connection: ssl.SSLObject) -> list[str]:
-    names = (connection.getpeercert() or {}).get("subjectAltName", ())
+    names: Any = (connection.getpeercert() or {}).get("subjectAltName", ())
     return [str(value) for kind, value in names if kind == "URI"]

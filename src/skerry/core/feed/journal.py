@@ -63,7 +63,7 @@ class Standing:
     All of it up to `revision` was taken, and `digest` sums up what lives of it. `floor` is the highest
     revision that was ever vouched for in this epoch. `head` is the last that was reached, true `as_of`,
     proving something until `expires`. `horizon`: tombstones up to it are not kept. `trouble` and `reason` say
-    why nothing is taken any more.
+    why nothing is taken any more; a reason alone, why the stream is being read again.
     """
 
     stream: Stream
@@ -88,6 +88,11 @@ class Standing:
             return Place(self.epoch)
         as_of = 0 if self.as_of is None else int(self.as_of.timestamp())
         return Place(self.epoch, self.revision, passing=self.round != self.swept, as_of=as_of)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that its home vouched for last is here, so that its head can be given on."""
+        return self.swept == self.round and self.revision == self.floor
 
     def judged(self, now: datetime) -> Trouble | None:
         """What is wrong with it at this moment, if anything."""

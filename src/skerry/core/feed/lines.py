@@ -9,7 +9,8 @@ A page is a line that begins it, a line for each entry, and a line that ends it:
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +20,10 @@ from skerry.core.feed.entry import Signed, Stream
 from skerry.core.feed.journal import Page, Place, Veil
 
 FEED = "/skerry/v1/feed"
-"""GET it to follow, POST to it what the sites below have written."""
+"""GET it to follow, POST to it what the sites below have written.
+
+GET has the query `after` (places), `but` (streams of which nothing is wanted now) and `wait` (seconds).
+"""
 
 CONTENT_TYPE = "application/jsonl"
 
@@ -87,6 +91,48 @@ def places_from_query(text: str) -> dict[Stream, Place]:
             _count(epoch), _count(revision), passing, _count(as_of.removesuffix("*"))
         )
     return places
+
+
+def streams_to_query(streams: Iterable[Stream]) -> str:
+    """Streams as the value of `but`."""
+    return ",".join(map(str, sorted(streams)))
+
+
+def streams_from_query(text: str) -> frozenset[Stream]:
+    """Undo `streams_to_query`. Raises ValueError."""
+    return frozenset(Stream.parse(part) for part in text.split(",") if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to POST: where the upper site stands now, what it has refused and why, and the images of
+    which it wants the bytes."""
+
+    places: Mapping[Stream, Place]
+    refused: Mapping[Stream, str]
+    wants: Sequence[str]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "places": places_to_query(self.places),
+            "refused": {str(stream): why for stream, why in self.refused.items()},
+            "wants": list(self.wants),
+        }
+
+    @classmethod
+    def from_wire(cls, document: Any) -> "Receipt":
+        """Undo `to_wire`. Raises ValueError."""
+        if not isinstance(document, dict):
+            raise ValueError(f"no receipt: {document!r:.100}")
+        refused, wants = document.get("refused", {}), document.get("wants", [])
+        if not isinstance(refused, dict) or not isinstance(wants, list):
+            raise ValueError(f"no receipt: {document!r:.100}")
+        return cls(
+            places_from_query(_text(document, "places")),
+            {Stream.parse(stream): str(why) for stream, why in refused.items()},
+            [one for one in wants if isinstance(one, str)],
+        )
 
 
 def _signed(name: str, signed: Signed) -> dict[str, Any]:
