@@ -80,7 +80,7 @@ def _answer(site: Site, handler: Handler, *, sites: bool) -> Answer:
             method = request.method
             caller = visitor(site.federation, request)
             if caller is not None and not sites:
-                raise Forbidden(f"Site {caller.site} may read here, and change nothing.")
+                raise Forbidden(f"Site {caller.site} may read images here, and nothing else.")
             if caller is None:
                 caller = identity.known(request.headers)
             if caller is None:
