@@ -1,4 +1,4 @@
-"""Make this machine's site a member of others, with the line that `skerry site add` has printed at the centre.
+"""Make this machine's site a member of others, with the line that `skerry site add` printed at the centre.
 
 Makes the key pair of the site, enrols it, and writes down where its upstream is; `skerry serve`, which must
 not run meanwhile, follows from its next start on. The same command again goes on where one was interrupted.
@@ -40,6 +40,6 @@ def run(args: Namespace) -> int:
         print(output.as_json(document))
     else:
         print(
-            f"This is site {belongs.site} now, below {upstream.name} at {upstream.url}. Start it: skerry serve"
+            f"This is site {belongs.site} now, below {upstream.name} at {upstream.url}; start: skerry serve"
         )
     return 0

@@ -1,4 +1,4 @@
-"""Say which sites belong together: invite, see, label, move and send away. Asks the centre, through any site."""
+"""Say which sites belong together: invite, see, label, move and send away; at any of them."""
 
 import asyncio
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -110,19 +110,12 @@ def _print(args: Namespace, site: Mapping[str, Any]) -> None:
 
 def _table(sites: list[Mapping[str, Any]]) -> str:
     heading = ("SITE", "UPSTREAM", "STATE", "LABELS", "JOINED")
-    return output.table(
-        heading,
-        [
-            (
-                site["name"],
-                site["upstream"] or "-",
-                site["state"],
-                _labels(site) or "-",
-                site["joined_at"] or "-",
-            )
-            for site in sites
-        ],
-    )
+    return output.table(heading, [_row(site) for site in sites])
+
+
+def _row(site: Mapping[str, Any]) -> tuple[str, ...]:
+    labels = _labels(site) or "-"
+    return site["name"], site["upstream"] or "-", site["state"], labels, site["joined_at"] or "-"
 
 
 def _labels(site: Mapping[str, Any]) -> str:

@@ -140,7 +140,7 @@ def decode_request(body: bytes) -> Request:
             PublicKey.parse(said["voucher"]),
             check_url(said["url"]) if said["url"] else "",
         )
-    except (LookupError, TypeError, ValueError, msgspec.DecodeError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise InvalidInput(f"This is no request to join: {error!r:.100}.") from None
     if not (request.voucher.verifies(text, vouched) and request.key.verifies(text, own)):
         raise InvalidInput("The request to join is not signed by its keys.")
@@ -180,7 +180,7 @@ def decode_answer(body: bytes, request: Request, centre_keys: tuple[PublicKey, .
             check_name(said["centre"]),
             tuple(map(PublicKey.parse, said["centre_keys"])),
         )
-    except (LookupError, TypeError, InvalidInput, msgspec.DecodeError) as error:
+    except (LookupError, TypeError, RecursionError, InvalidInput, msgspec.DecodeError) as error:
         raise ValueError(f"it makes no sense: {error!r:.100}") from None
     if (answer.site, answer.key) != (request.site, request.key):
         raise ValueError("it answers another request")
@@ -234,14 +234,21 @@ def _renewed(request: Request, record: SiteRecord, now: datetime) -> SiteRecord:
     return replace(record, keys=(request.key, *record.keys), url=request.url, keyed_at=now)
 
 
+class _Envelope(msgspec.Struct):
+    """A text, and who has signed it, in Base64."""
+
+    text: str
+    signatures: list[str]
+
+
 def _signed(body: bytes, count: int) -> tuple[bytes, list[bytes]]:
     if len(body) > LARGEST:
         raise ValueError(f"{len(body)} bytes are too many")
-    document = msgspec.json.decode(body)
-    signatures = [b64decode(one, validate=True) for one in document["signatures"]]
+    envelope = msgspec.json.decode(body, type=_Envelope)
+    signatures = [b64decode(one, validate=True) for one in envelope.signatures]
     if len(signatures) != count:
         raise ValueError(f"{len(signatures)} signatures")
-    return document["text"].encode(), signatures
+    return envelope.text.encode(), signatures
 
 
 def _object(text: bytes, kind: str) -> Mapping[str, Any]:
