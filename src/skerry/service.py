@@ -15,10 +15,13 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace
 
 from skerry.api.app import application
 from skerry.api.context import Edge, Feed, Home, Site
 from skerry.api.door import Door
+from skerry.api.federation import Federation
+from skerry.api.renewal import Renewal
 from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
@@ -26,6 +29,7 @@ from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
+from skerry.core.enrolment import Token
 from skerry.core.errors import (
     ConfigError,
     IdentityAway,
@@ -37,6 +41,8 @@ from skerry.core.errors import (
 from skerry.core.image import Image
 from skerry.identity.connect import connect, upstream_credential
 from skerry.identity.credential import FixedCredential
+from skerry.identity.joining import join as join_others
+from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.above import Above
@@ -88,13 +94,29 @@ async def upgrade(config: Config) -> str | None:
         return before
 
 
-async def begin_anew(config: Config, clock: Clock, belonging: Belonging) -> int:
+async def join(config: Config, url: str, token: Token) -> Belongs:
+    """Have a site that does not run join others; raises what `identity.joining.join` does."""
+    async with AsyncExitStack() as stack:
+        _claim(config.data, stack)
+        return await join_others(config, url, token)
+
+
+async def begin_anew(config: Config, clock: Clock, belonging: Belonging | None = None) -> int:
     """Begin the records of a site that does not run anew, after it was restored from a backup.
 
-    Returns the new epoch. Raises ConfigError, also when the site runs.
+    Returns the new epoch. Raises ConfigError, also when the site runs, or stands alone. `belonging` as for
+    `open_site`.
     """
     async with AsyncExitStack() as stack:
         _claim(config.data, stack)
+        membership = await asyncio.to_thread(open_membership, config, clock.now())
+        if membership is not None:
+            belonging = Federation(membership, clock)
+        if belonging is None:
+            raise ConfigError(
+                "This site stands alone: nobody follows its records.",
+                hint="Only the records of a site that is one of several can begin anew.",
+            )
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         await database.open()
@@ -105,8 +127,10 @@ async def begin_anew(config: Config, clock: Clock, belonging: Belonging) -> int:
 
 @asynccontextmanager
 async def listening(site: Site) -> AsyncIterator[str]:
-    """Answer requests at the address of the settings; yields the URL. Running requests get time to end."""
-    host, port = site.config.listen
+    """Answer requests at the addresses of the settings; yields the URL of the API.
+
+    Running requests get time to end.
+    """
     app, door = application(site), Door(site.config.api.slow_after)
     app.middlewares.append(door.admit)
     if site.edge is not None:
@@ -125,16 +149,36 @@ async def listening(site: Site) -> AsyncIterator[str]:
     assert runner.server is not None
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
-        try:
-            entrance = await door.open(runner.server, host, port)
-        except OSError as error:
-            raise ConfigError(
-                f"[api] listen: {site.config.api.listen} cannot be listened on: {error.strerror}.",
-                hint="Stop the other program there, or write another port.",
-            ) from None
-        stack.callback(entrance.close)
-        port = entrance.sockets[0].getsockname()[1]
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if site.federation is not None and site.config.listen_to_sites is not None:
+            there = await _enter(
+                site.config.listen_to_sites, "sites", door, runner.server, stack, site.federation
+            )
+            await site.federation.be_reached_at(f"https://{there}")
+            log.info("site %s listens to other sites on %s", site.config.site.name, there)
+        yield f"http://{await _enter(site.config.listen, 'api', door, runner.server, stack)}"
+
+
+async def _enter(
+    address: tuple[str, int],
+    section: str,
+    door: Door,
+    server: "web.Server",
+    stack: AsyncExitStack,
+    federation: Federation | None = None,
+) -> str:
+    """Let connections in at an address, over TLS those of a federation; returns what it turned out to be."""
+    host, port = address
+    tls = federation.membership.server_context() if federation is not None else None
+    try:
+        entrance = await door.open(server, host, port, tls)
+    except OSError as error:
+        raise ConfigError(
+            f"[{section}] listen: {host}:{port} cannot be listened on: {error.strerror}.",
+            hint="Stop the other program there, or write another port.",
+        ) from None
+    stack.callback(entrance.close)
+    port = entrance.sockets[0].getsockname()[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _end_fetches(edge: Edge, app: web.Application) -> None:
@@ -150,10 +194,15 @@ async def _end_polls(feed: Feed, app: web.Application) -> None:
 async def open_site(config: Config, clock: Clock, belonging: Belonging | None = None) -> AsyncIterator[Site]:
     """Put a site together, recover what a crash left, and take it apart again.
 
-    `belonging` is its place in a tree of sites; without it the site stands alone.
+    `belonging` is its place in a tree of sites, where that is not what its folder `identity` says.
     """
     async with AsyncExitStack() as stack:
         _claim(config.data, stack)
+        federation = None
+        membership = await asyncio.to_thread(open_membership, config, clock.now())
+        if membership is not None:
+            belonging = federation = Federation(membership, clock)
+            config = replace(config, site=replace(config.site, name=membership.name))
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         await database.open()
@@ -161,6 +210,8 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         records, copies = Records(database, clock, journal=journal), Copies(database, clock)
         if journal is not None:
             await journal.load()
+            if federation is not None:
+                await federation.open(database, journal)
             await records.forget_remote()
         await records.load()
         await copies.load()
@@ -194,6 +245,8 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
             home,
             edge,
             feed,
+            federation,
+            None if federation is None else Renewal(federation, clock),
         )
         keeper = asyncio.create_task(_keep_house(site), name="housekeeping")
         try:
@@ -390,6 +443,10 @@ async def _keep_house(site: Site) -> None:
             if site.feed is not None:
                 await site.feed.deposits.sweep()
                 await site.feed.journal.prune(keep=site.config.feed.keep_deleted)
+            if site.renewal is not None:
+                await site.renewal.tend()
+            if site.edge is not None and site.federation is not None and site.federation.upstream:
+                site.edge.upstream.url = site.federation.upstream
         except Exception:
             log.exception("housekeeping failed; it is tried again")
 
