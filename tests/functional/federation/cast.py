@@ -1,7 +1,9 @@
 """A centre with users, and sites that join it, for tests: everything that is real, but for the network."""
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,22 @@ import aiohttp
 
 from skerry import service
 from skerry.config import Config
-from skerry.core.clock import Clock
+from skerry.core.clock import Clock, SystemClock
 from skerry.core.enrolment import Token
 from skerry.identity.membership import Belongs, Membership, open_membership
-from tests.functional.people import PASSWORD, Answer, Peopled, Person, peopled
+from tests.functional.people import Peopled, Person, peopled
 from tests.functional.sites import Api, running, settings
-from tests.simulators.clock import ManualClock
 
 LISTEN = {"listen": "127.0.0.1:0"}
+
+
+class Shifted(SystemClock):
+    """The machine's clock, which TLS goes by as well, `ahead` seconds."""
+
+    ahead = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead)
 
 
 @asynccontextmanager
@@ -68,7 +78,7 @@ async def member(config: Config, clock: Clock | None = None) -> AsyncIterator[Ap
 
 def identity_of(config: Config) -> Membership:
     """Who a site is, by its files."""
-    found = open_membership(config, ManualClock().now())
+    found = open_membership(config, SystemClock().now())
     assert found is not None
     return found
 
@@ -77,23 +87,13 @@ def identity_of(config: Config) -> Membership:
 async def as_site(of: Membership) -> AsyncIterator[Person]:
     """Requests to the upstream of a site, made with its certificate alone."""
     assert of.upstream is not None
-    connector = aiohttp.TCPConnector(ssl=of.client_context())
-    async with aiohttp.ClientSession(of.upstream.url, connector=connector) as session:
+    async with by_tls(of.upstream.url, of.client_context()) as session:
         yield Person(of.name, session)
 
 
-__all__ = [
-    "LISTEN",
-    "PASSWORD",
-    "Answer",
-    "Peopled",
-    "Person",
-    "as_site",
-    "centre",
-    "identity_of",
-    "invite",
-    "join",
-    "joined",
-    "member",
-    "sites_url",
-]
+@asynccontextmanager
+async def by_tls(url: str, context: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of whoever listens at a URL. It asks for JSON, as programs do."""
+    connector, headers = aiohttp.TCPConnector(ssl=context), {"Accept": "application/json"}
+    async with aiohttp.ClientSession(url, connector=connector, headers=headers) as session:
+        yield session
