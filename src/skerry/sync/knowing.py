@@ -57,7 +57,7 @@ class Knowing:
         sites = [_site(planner, site)] if site is not None else planner.sites
         found: list[Knowledge] = []
         for one in sorted(sites, key=lambda one: one.name):
-            reports = await self._reports(one.name)
+            reports = await self.reports(one.name)
             about = {image} if image is not None else set(planner.wanted(one.name, ())) | reports.keys()
             found += self._judge(planner, one.name, sorted(about), reports)
         return [one for one in found if not states or one.sync.value in states]
@@ -67,7 +67,7 @@ class Knowing:
         planner = await self._planning.current()
         place = _site(planner, site)
         image = (await self._records.get(image_id)).image
-        reports = await self._reports(site)
+        reports = await self.reports(site)
         (known,) = self._judge(planner, site, [image_id], reports)
         return known, explain(planner, image, place, reports.get(image_id), known)
 
@@ -76,7 +76,7 @@ class Knowing:
         planner = await self._planning.current()
         _site(planner, site)
         mirrored = planner.wanted(site, ())
-        return preflight(site, self._judge(planner, site, sorted(mirrored), await self._reports(site)))
+        return preflight(site, self._judge(planner, site, sorted(mirrored), await self.reports(site)))
 
     def _judge(
         self, planner: Planner, site: str, images: Iterable[str], reports: dict[str, Report]
@@ -86,7 +86,8 @@ class Knowing:
         wanted = planner.wanted(site, ids)
         return [judge(one, site, wanted.get(one), reports.get(one), heard, now) for one in ids]
 
-    async def _reports(self, site: str) -> dict[str, Report]:
+    async def reports(self, site: str) -> dict[str, Report]:
+        """What a site has said last of each of its images."""
         if site == self._name:
             return await self._own()
         stream = Stream(site, Channel.COPIES)

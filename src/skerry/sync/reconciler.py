@@ -15,11 +15,13 @@ from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import Conflict, SkerryError
 from skerry.core.placement import actions
 from skerry.core.placement.guard import DEFAULT, Guard
+from skerry.core.placement.knowledge import Report
 from skerry.core.placement.plan import Approval, Plan
 from skerry.core.placement.reconcile import reconcile
 from skerry.stores.base import Store
-from skerry.sync.observing import observe
+from skerry.sync.observing import capacity, observe
 from skerry.sync.planning import Planning
+from skerry.sync.reporter import Reporter, reports
 from skerry.transfer.cache import Cache
 from skerry.transfer.queue import Order
 
@@ -36,7 +38,10 @@ _AGAIN = 5.0
 
 
 class Reconciler:
-    """The one that keeps a site, called `name`, in line. `run` does the work until it is cancelled."""
+    """The one that keeps a site, called `name`, in line. `run` does the work until it is cancelled.
+
+    `reporter` tells the sites above what has come of it.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Reconciler:
         cache: Cache,
         clock: Clock,
         *,
+        reporter: Reporter | None = None,
         guard: Guard = DEFAULT,
     ) -> None:
         self.name = name
@@ -55,6 +61,7 @@ class Reconciler:
         self._store = store
         self._cache = cache
         self._clock = clock
+        self._reporter = reporter
         self._guard = guard
         self._seen: object = None
         self._due: float | None = None
@@ -86,13 +93,14 @@ class Reconciler:
         """Compare once, and carry out what follows."""
         self._seen = self._state()
         planner = await self._planning.current()
-        here, capacity = await observe(self._copies, self._store, self._cache)
+        here = await observe(self._copies, self._store, self._cache)
+        room = await capacity(self._store, self._cache)
         now = self._now()
         plan = reconcile(
             planner.site(self.name),
             planner.wanted(self.name, [copy.image_id for copy in here]),
             here,
-            capacity,
+            room,
             now,
             guard=self._guard,
             approval=self._approval,
@@ -108,7 +116,14 @@ class Reconciler:
         self._cache.order({action.image_id: _order(action) for action in _fetches(plan)})
         for action in plan.actions:
             await self._carry_out(action, now)
+        if self._reporter is not None:
+            await self._reporter.report(await self.reports())
         return plan
+
+    async def reports(self) -> dict[str, Report]:
+        """What there is to say of each image here, at this moment."""
+        here = await observe(self._copies, self._store, self._cache)
+        return reports(here, self._cache.fetches(), self.plan, self._now())
 
     async def _carry_out(self, action: actions.Action, now: float) -> None:
         match action:
