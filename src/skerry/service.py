@@ -373,6 +373,7 @@ async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[
 
 async def _keep_house(site: Site) -> None:
     while True:
+        await _tend(site)
         await asyncio.sleep(_HOUSEKEEPING)
         try:
             await _write_down(site.copies.flush)
@@ -381,12 +382,20 @@ async def _keep_house(site: Site) -> None:
                 await site.edge.cache.sweep()
             if site.home is not None:
                 await site.home.uploads.tidy_up()
-            if site.renewal is not None:
-                await site.renewal.tend()
-            if site.edge is not None and site.federation is not None and site.federation.upstream:
-                site.edge.upstream.url = site.federation.upstream
         except Exception:
             log.exception("housekeeping failed; it is tried again")
+
+
+async def _tend(site: Site) -> None:
+    """See to this site's own key and place, if it has one among others."""
+    if site.renewal is None or site.federation is None:
+        return
+    try:
+        await site.renewal.tend()
+        if site.edge is not None and site.federation.upstream is not None:
+            site.edge.upstream.url = site.federation.upstream
+    except Exception:
+        log.exception("the key and the place of this site could not be seen to; it is tried again")
 
 
 async def _write_down(flush: Callable[[], Awaitable[None]]) -> None:
