@@ -66,7 +66,7 @@ async def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_site(config, SystemClock()) as site, listening(site) as url:
-        log.info("site %s answers on %s", config.site.name, url)
+        log.info("site %s answers on %s", site.config.site.name, url)
         await stop.wait()
 
 
