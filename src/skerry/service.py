@@ -1,60 +1,52 @@
-"""The only wiring: from settings to a running site, and back down in order."""
+"""The only wiring, with `kinds`: from settings to a running site, and back down in order."""
 
 import asyncio
 import fcntl
 import logging
 import os
 import signal
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 from aiohttp import web
 from msgspec.structs import replace
 
 from skerry.api.app import application
-from skerry.api.context import Edge, Feed, Home, Site
+from skerry.api.context import Edge, Feed, Site
 from skerry.api.door import Door
 from skerry.api.federation import Federation
 from skerry.api.renewal import Renewal
-from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
-from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
 from skerry.core.enrolment import Token
-from skerry.core.errors import ConfigError, IdentityAway, SkerryError, UpstreamAway, UpstreamFailed
-from skerry.identity.connect import connect, upstream_credential
-from skerry.identity.credential import FixedCredential
+from skerry.core.errors import (
+    ConfigError,
+)
+from skerry.identity.connect import connect
 from skerry.identity.joining import join as join_others
 from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
+from skerry.kinds import Parts, make_edge, make_home, make_journal, make_member, write_down
 from skerry.stores.filesystem import FilesystemStore
-from skerry.sync.above import Above
 from skerry.sync.belonging import Belonging
-from skerry.sync.follower import Follower
-from skerry.sync.replica import ReplicaCatalogue
-from skerry.sync.source import Source
-from skerry.transfer.cache import Cache
-from skerry.transfer.imports import Imports
-from skerry.transfer.intake import Intake
 from skerry.transfer.publish import Publisher, Recovered
-from skerry.transfer.uploads import Uploads
-from skerry.transfer.web import Web, destinations
-from skerry.upstream.catalogue import RemoteCatalogue
-from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 15.0
 """Seconds between the moments at which uses and ages are written down and leftovers swept up."""
+
+_LONGEST_LINE = 64 << 10
+"""Bytes of a request's first line: a site says where it stands with each of a thousand others."""
+
+_PRUNING = 3600.0
+"""Seconds between the moments at which old deletions are forgotten."""
 
 _GRACE = 10.0
 """Seconds that running requests get when the site is told to stop."""
@@ -91,6 +83,30 @@ async def join(config: Config, url: str, token: Token) -> Belongs:
         return await join_others(config, url, token)
 
 
+async def begin_anew(config: Config, clock: Clock, belonging: Belonging | None = None) -> int:
+    """Begin the records of a site that does not run anew, after it was restored from a backup.
+
+    Returns the new epoch. Raises ConfigError, also when the site runs, or stands alone. `belonging` as for
+    `open_site`.
+    """
+    async with AsyncExitStack() as stack:
+        _claim(config.data, stack)
+        membership = await asyncio.to_thread(open_membership, config, clock.now())
+        if membership is not None:
+            belonging = Federation(membership, clock)
+        if belonging is None:
+            raise ConfigError(
+                "This site stands alone: nobody follows its records.",
+                hint="Only the records of a site that is one of several can begin anew.",
+            )
+        database = Database(config.database_url)
+        stack.push_async_callback(database.close)
+        await database.open()
+        journal = make_journal(config, clock, database, belonging)
+        await journal.load()
+        return await journal.begin_anew()
+
+
 @asynccontextmanager
 async def listening(site: Site) -> AsyncIterator[str]:
     """Answer requests at the addresses of the settings; yields the URL of the API.
@@ -110,6 +126,7 @@ async def listening(site: Site) -> AsyncIterator[str]:
         shutdown_timeout=_GRACE,
         keepalive_timeout=75,
         auto_decompress=False,
+        max_line_size=_LONGEST_LINE,
     )
     await runner.setup()
     assert runner.server is not None
@@ -172,7 +189,7 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         await database.open()
-        journal = None if belonging is None else _journal(config, clock, database, belonging)
+        journal = None if belonging is None else make_journal(config, clock, database, belonging)
         records, copies = Records(database, clock, journal=journal), Copies(database, clock)
         if journal is not None:
             await journal.load()
@@ -186,18 +203,18 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        parts = _Parts(config, clock, stack, database, records, copies, store, publisher)
+        parts = Parts(config, clock, stack, database, records, copies, store, publisher)
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)
         home = edge = feed = None
         if belonging is not None and journal is not None:
-            home = await _home(parts)
-            edge, feed = await _member(parts, belonging, journal)
+            home = await make_home(parts)
+            edge, feed = await make_member(parts, belonging, journal)
         elif config.upstream.url:
-            edge = await _edge(parts)
+            edge = await make_edge(parts)
         else:
-            home = await _home(parts)
+            home = await make_home(parts)
         site = Site(
             config,
             clock,
@@ -223,18 +240,6 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
                 await keeper
 
 
-def _tls(cafile: str) -> ssl.SSLContext | bool:
-    """How to check the upstream's certificate: by the operator's CA file, else by the system's."""
-    if not cafile:
-        return True
-    try:
-        return ssl.create_default_context(cafile=cafile)
-    except OSError as error:
-        raise ConfigError(
-            f"[upstream] cafile: {cafile} cannot be used: {error}.", hint="Name a PEM file of certificates."
-        ) from None
-
-
 def _claim(data: Path, stack: AsyncExitStack) -> None:
     """Make the data folder and keep a second program out of it."""
     try:
@@ -254,134 +259,24 @@ def _claim(data: Path, stack: AsyncExitStack) -> None:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What every kind of site is made of."""
-
-    config: Config
-    clock: Clock
-    stack: AsyncExitStack
-    database: Database
-    records: Records
-    copies: Copies
-    store: FilesystemStore
-    publisher: Publisher
-
-
-async def _home(parts: _Parts) -> Home:
-    intake = Intake(parts.store, parts.publisher, parts.config)
-    uploads = Uploads(parts.records, parts.copies, parts.store, parts.publisher, intake)
-    if unfinished := await uploads.recover():
-        log.warning("recovered: %d unfinished uploads and imports", unfinished)
-    web_ = Web(destinations(parts.config.imports))
-    imports = Imports(parts.records, parts.publisher, uploads, web_, parts.clock)
-    parts.stack.push_async_callback(imports.close)
-    return Home(parts.records, uploads, imports)
-
-
-async def _edge(parts: _Parts) -> Edge:
-    """An edge that asks its upstream through the Image API alone."""
-    config, clock = parts.config, parts.clock
-    settings = config.upstream
-    credential = upstream_credential(config, clock)
-    parts.stack.push_async_callback(credential.close)
-    session = aiohttp.ClientSession(
-        auto_decompress=False,
-        headers={"Accept-Encoding": "identity"},
-        connector=aiohttp.TCPConnector(limit=0, ssl=_tls(settings.cafile)),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-    parts.stack.push_async_callback(session.close)
-    upstream = UpstreamImages(settings.url, session, credential, timeout=settings.timeout, clock=clock)
-    parts.stack.push_async_callback(upstream.link.close)
-    try:
-        await upstream.check_credential()
-    except (UpstreamAway, UpstreamFailed, IdentityAway) as error:
-        log.warning("the credential for upstream could not be checked yet: %s", error)
-    catalogue = RemoteCatalogue(
-        upstream, parts.records, parts.database, clock, ttl=settings.ttl, max_stale=settings.max_stale
-    )
-    await catalogue.load()
-    parts.stack.push_async_callback(_write_down, catalogue.flush)
-    return Edge(upstream, catalogue, await _cache(parts, upstream, catalogue))
-
-
-async def _cache(parts: _Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue) -> Cache:
-    config = parts.config
-    cache = Cache(
-        parts.store, parts.copies, parts.publisher, upstream, catalogue, parts.clock,
-        limit=config.cache.size, prestages=config.cache.fetches, stall=config.upstream.stall,
-    )  # fmt: skip
-    await cache.start()
-    parts.stack.push_async_callback(cache.close)
-    return cache
-
-
-def _journal(config: Config, clock: Clock, database: Database, belonging: Belonging) -> Journal:
-    return Journal(database, belonging.name, belonging.key, clock, head_lifetime=config.feed.head_lifetime)
-
-
-async def _member(parts: _Parts, belonging: Belonging, journal: Journal) -> tuple[Edge | None, Feed]:
-    """What makes a site one of several; the centre has no upstream to live from."""
-    if entered := await parts.records.backfill():
-        log.info("the journal begins with %d images that were here before it", entered)
-    family = belonging.family(journal)
-    if belonging.upstream is None:
-        source = Source(journal, parts.records, family, gone=parts.publisher.evict)
-        return None, Feed(journal, family, source, None, belonging.peer)
-    config, clock = parts.config, parts.clock
-    session = belonging.session()
-    parts.stack.push_async_callback(session.close)
-    upstream = UpstreamImages(
-        belonging.upstream, session, FixedCredential(), timeout=config.upstream.timeout, clock=clock
-    )
-    parts.stack.push_async_callback(upstream.link.close)
-    catalogue = ReplicaCatalogue(
-        parts.records,
-        journal,
-        clock,
-        lambda: follower.contact,
-        silent_after=config.feed.silent_after,
-    )
-    cache = await _cache(parts, upstream, catalogue)
-    follower = Follower(
-        journal,
-        parts.records,
-        family,
-        Above(upstream),
-        upstream.link,
-        clock,
-        gone=cache.forget,
-        wanted=lambda wanted: None,
-    )
-    await parts.stack.enter_async_context(_running(follower.run(), "feed"))
-    source = Source(journal, parts.records, family, gone=cache.forget)
-    return Edge(upstream, catalogue, cache), Feed(journal, family, source, follower, belonging.peer)
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Have `work` go on in the background until the end."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def _keep_house(site: Site) -> None:
+    pruning = 0.0
     while True:
         await _tend(site)
         await asyncio.sleep(_HOUSEKEEPING)
         try:
-            await _write_down(site.copies.flush)
+            await write_down(site.copies.flush)
             if site.edge is not None:
-                await _write_down(site.edge.catalogue.flush)
-                await site.edge.cache.sweep()
+                await write_down(site.edge.catalogue.flush)
+                if site.feed is None:
+                    await site.edge.cache.sweep()
             if site.home is not None:
                 await site.home.uploads.tidy_up()
+            if site.feed is not None:
+                await site.feed.source.sweep(site.copies)
+                if time.monotonic() >= pruning:
+                    await site.feed.journal.prune(keep=site.config.feed.keep_deleted)
+                    pruning = time.monotonic() + _PRUNING
         except Exception:
             log.exception("housekeeping failed; it is tried again")
 
@@ -396,11 +291,3 @@ async def _tend(site: Site) -> None:
             site.edge.upstream.url = site.federation.upstream
     except Exception:
         log.exception("the key and the place of this site could not be seen to; it is tried again")
-
-
-async def _write_down(flush: Callable[[], Awaitable[None]]) -> None:
-    """Uses and ages are worth having, and no reason to stop when the disk is full."""
-    try:
-        await flush()
-    except SkerryError as error:
-        log.warning("uses and ages could not be written down: %s", error)

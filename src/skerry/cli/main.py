@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "what a site has, is doing, and knows of its upstream",
     "site": "say which sites belong together: invite, see, label, move and send away",
     "join": "make this machine's site a member of others",
+    "feed": "begin a site's records anew after it was restored from a backup",
     "cache": "see and steer the copies that an edge keeps",
 }
 
