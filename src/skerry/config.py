@@ -401,7 +401,7 @@ def _check_sites(config: Config, refuse: Callable[[str, str, str], ConfigError])
         address = config.listen_to_sites
     except ValueError:
         address = None
-    if address is None or not 0 <= address[1] < 65536:
+    if address is None or not address[0] or not 0 <= address[1] < 65536:
         raise refuse("[sites] listen", "must be HOST:PORT", 'Write listen = "0.0.0.0:9293".')
     if config.upstream.url:
         raise refuse(
