@@ -211,3 +211,25 @@ async def test_who_stands_between_a_newcomer_and_its_region_learns_no_secret(
     assert any(str(token.key.public).encode() in body for body in sent)
     for secret in (token.secret, token.secret.hex().encode(), text.split(".")[2].encode()):
         assert not any(secret in body for body in sent)
+
+
+async def test_a_site_that_takes_the_place_of_one_that_is_lost_is_heard_by_all(
+    central: Peopled, region: Region, tmp_path: Path
+) -> None:
+    """The new lyon begins its records anew, and nobody holds those of the old one against it."""
+    first = await joined(central, tmp_path / "lost", "lyon")
+    async with member(first) as lyon:
+        old = await lyon.create(name="old")
+        await eventually(lambda: region.site.site.records.cached(old["id"]) is not None)
+
+    await central.admin.send("PATCH", "/skerry/v1/sites/lyon", {"state": "revoked"})
+    assert (await central.admin.send("DELETE", "/skerry/v1/sites/lyon")).status == 204
+    second = await joined(central, tmp_path / "found", "lyon")
+    async with member(second) as lyon:
+        new = await lyon.create(name="new")
+        for site in (central, region.site):
+            known = site.site.records
+            await eventually(lambda known=known: known.cached(new["id"]) is not None)  # type: ignore[misc]
+            assert (await known.get(old["id"])).image.name == "old", "nothing is deleted by itself"
+    for site in (central, region.site):
+        assert federation(site).sites.get("lyon").keys == (identity_of(second).key.public,)
