@@ -13,8 +13,10 @@ from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import Conflict
 from skerry.core.placement.document import parse
 from skerry.core.placement.plan import Obstacle
+from skerry.core.placement.rule import ranked
 from skerry.core.placement.sites import Site
 from skerry.sync.directions import Directions
+from skerry.sync.planning import Planning
 from skerry.sync.reconciler import Reconciler
 from skerry.transfer.cache import Cache
 from tests.functional.sites import Api, eventually, noise, running, settings
@@ -36,7 +38,7 @@ class Orders:
     def give(self, *placements: dict[str, Any], labels: dict[str, str] | None = None) -> None:
         rules = [{"images": "all", "sites": "all", "mode": "mirror", **rule} for rule in placements]
         self._directions = Directions(
-            parse({"placements": rules}), (Site("local", labels or {}), Site("elsewhere"))
+            ranked(parse({"placements": rules})), (Site("local", labels or {}), Site("elsewhere"))
         )
         self.version = object()
 
@@ -85,9 +87,8 @@ async def edge_with(folder: Path, **cache: Any) -> AsyncIterator[Edge]:
     ):
         site = api.site
         assert site.edge is not None
-        reconciler = Reconciler(
-            "local", orders, site.records, site.copies, site.store, site.edge.cache, site.clock
-        )
+        planning = Planning("local", orders, site.records, site.clock)
+        reconciler = Reconciler("local", planning, site.copies, site.store, site.edge.cache, site.clock)
         yield Edge(api, upstream, orders, reconciler)
 
 

@@ -7,7 +7,7 @@ from skerry.catalog.journal import Journal
 from skerry.core.errors import InvalidInput
 from skerry.core.feed.entry import Kind, Stream
 from skerry.core.placement.document import parse_one
-from skerry.core.placement.rule import Placement
+from skerry.core.placement.rule import Placement, ranked
 from skerry.core.placement.sites import Site, SiteState
 
 
@@ -16,11 +16,8 @@ class Directions:
     """The placements of the centre, and its sites."""
 
     placements: tuple[Placement, ...]
+    """In the order in which they decide."""
     sites: tuple[Site, ...]
-
-    def site(self, name: str) -> Site:
-        """A site; one that nobody has heard of yet has no labels."""
-        return next((site for site in self.sites if site.name == name), Site(name))
 
 
 class Told(Protocol):
@@ -54,7 +51,7 @@ class FromFeed:
         placements = await self._journal.objects(Kind.PLACEMENT, self._centre)
         sites = await self._journal.objects(Kind.SITE, self._centre)
         return Directions(
-            tuple(placement for body in placements.values() if (placement := _placement(body)) is not None),
+            ranked(placement for body in placements.values() if (placement := _placement(body)) is not None),
             tuple(_site(name, body) for name, body in sites.items()),
         )
 

@@ -13,12 +13,19 @@ from skerry.transfer.cache import Cache
 _HELD = {CopyState.QUEUED: Held.QUEUED, CopyState.PARTIAL: Held.PARTIAL, CopyState.COMPLETE: Held.COMPLETE}
 
 
-async def observe(copies: Copies, store: Store, cache: Cache) -> tuple[list[Observed], Capacity]:
-    """All copies, and the room for them. A copy whose file is gone, or has another size, is bad."""
+async def observe(copies: Copies, store: Store, cache: Cache | None) -> list[Observed]:
+    """All copies; a site without a cache has those of its own images alone.
+
+    A copy whose file is gone, or has another size, is bad.
+    """
     known = copies.all()
     bad = await asyncio.to_thread(_bad, known, store)
-    free = await asyncio.to_thread(store.free)
-    return [_observed(copy, cache, copy.image_id in bad) for copy in known], Capacity(cache.limit, free)
+    return [_observed(copy, cache, copy.image_id in bad) for copy in known]
+
+
+async def capacity(store: Store, cache: Cache) -> Capacity:
+    """The room for copies."""
+    return Capacity(cache.limit, await asyncio.to_thread(store.free))
 
 
 def _bad(copies: Iterable[Copy], store: Store) -> set[str]:
@@ -34,8 +41,8 @@ def _bad(copies: Iterable[Copy], store: Store) -> set[str]:
     return found
 
 
-def _observed(copy: Copy, cache: Cache, bad: bool) -> Observed:
-    retry_at, error = cache.next_try(copy.image_id)
+def _observed(copy: Copy, cache: Cache | None, bad: bool) -> Observed:
+    retry_at, error = cache.next_try(copy.image_id) if cache else (None, "")
     pin = PinnedBy.PERSON if copy.pinned else PinnedBy.RULE if copy.placed else None
     return Observed(
         image_id=copy.image_id,
@@ -44,7 +51,7 @@ def _observed(copy: Copy, cache: Cache, bad: bool) -> Observed:
         here=copy.durable,
         cached=copy.cached,
         pinned_by=pin,
-        busy=cache.is_busy(copy.image_id),
+        busy=cache is not None and cache.is_busy(copy.image_id),
         last_used=copy.last_used,
         since=copy.since,
         mirrored_by=copy.mirrored_by,

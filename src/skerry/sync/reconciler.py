@@ -10,18 +10,18 @@ import logging
 from dataclasses import replace
 
 from skerry.catalog.copies import Copies, Rule
-from skerry.catalog.records import Records
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import Conflict, SkerryError
 from skerry.core.placement import actions
 from skerry.core.placement.guard import DEFAULT, Guard
+from skerry.core.placement.knowledge import Report
 from skerry.core.placement.plan import Approval, Plan
-from skerry.core.placement.planner import Planner
 from skerry.core.placement.reconcile import reconcile
 from skerry.stores.base import Store
-from skerry.sync.directions import Told
-from skerry.sync.observing import observe
+from skerry.sync.observing import capacity, observe
+from skerry.sync.planning import Planning
+from skerry.sync.reporter import Reporter, reports
 from skerry.transfer.cache import Cache
 from skerry.transfer.queue import Order
 
@@ -38,39 +38,36 @@ _AGAIN = 5.0
 
 
 class Reconciler:
-    """The one that keeps a site, called `name`, in line. `run` does the work until it is cancelled."""
+    """The one that keeps a site, called `name`, in line. `run` does the work until it is cancelled.
+
+    `reporter` tells the sites above what has come of it.
+    """
 
     def __init__(
         self,
         name: str,
-        told: Told,
-        records: Records,
+        planning: Planning,
         copies: Copies,
         store: Store,
         cache: Cache,
         clock: Clock,
         *,
+        reporter: Reporter | None = None,
         guard: Guard = DEFAULT,
     ) -> None:
         self.name = name
-        self._told = told
-        self._records = records
+        self._planning = planning
         self._copies = copies
         self._store = store
         self._cache = cache
         self._clock = clock
+        self._reporter = reporter
         self._guard = guard
-        self._planner = Planner((), (), (), self._now())
         self._seen: object = None
-        self._revision = 0
+        self._due: float | None = None
         self._approval: Approval | None = None
         self.plan = Plan(())
         """The last plan: what was done, what could not be, and what waits for a person."""
-
-    @property
-    def planner(self) -> Planner:
-        """What ought to be, as of the last look."""
-        return self._planner
 
     def approve(self, digest: str) -> None:
         """Let the deletions go ahead that wait for a person. Raises Conflict when they are others by now."""
@@ -95,15 +92,15 @@ class Reconciler:
     async def reconcile(self) -> Plan:
         """Compare once, and carry out what follows."""
         self._seen = self._state()
-        await self._catch_up()
-        here, capacity = await observe(self._copies, self._store, self._cache)
-        wanted = self._planner.wanted(self.name, [copy.image_id for copy in here])
+        planner = await self._planning.current()
+        here = await observe(self._copies, self._store, self._cache)
+        room = await capacity(self._store, self._cache)
         now = self._now()
         plan = reconcile(
-            self._planner.site(self.name),
-            wanted,
+            planner.site(self.name),
+            planner.wanted(self.name, [copy.image_id for copy in here]),
             here,
-            capacity,
+            room,
             now,
             guard=self._guard,
             approval=self._approval,
@@ -114,25 +111,19 @@ class Reconciler:
         if self._approval is not None and self._approval.spent(plan):
             self._approval = None
         self.plan = plan
+        moments = (plan.next_at, planner.next_change())
+        self._due = min((at for at in moments if at is not None), default=None)
         self._cache.order({action.image_id: _order(action) for action in _fetches(plan)})
         for action in plan.actions:
             await self._carry_out(action, now)
+        if self._reporter is not None:
+            await self._reporter.report(await self.reports())
         return plan
 
-    async def _catch_up(self) -> None:
-        """Have the planner know what this site knows."""
-        directions = await self._told.read()
-        changes = await self._records.since(self._revision)
-        planner = self._planner
-        if directions.placements != self._planner.placements:
-            planner = planner.with_placements(directions.placements)
-        planner.put_site(directions.site(self.name))
-        for image in changes.images:
-            planner.update(image)
-        for image_id in changes.gone:
-            planner.remove(image_id)
-        planner.advance(self._now())
-        self._planner, self._revision = planner, changes.revision
+    async def reports(self) -> dict[str, Report]:
+        """What there is to say of each image here, at this moment."""
+        here = await observe(self._copies, self._store, self._cache)
+        return reports(here, self._cache.fetches(), self.plan, self._now())
 
     async def _carry_out(self, action: actions.Action, now: float) -> None:
         match action:
@@ -165,14 +156,13 @@ class Reconciler:
     async def _until_due(self, patience: float) -> None:
         """Return when there is reason to look again, after `patience` seconds in any case."""
         ends = self._clock.monotonic() + patience
-        moments = [at for at in (self.plan.next_at, self._planner.next_change()) if at is not None]
         while self._seen == self._state() and self._clock.monotonic() < ends:
-            if moments and min(moments) <= self._now():
+            if self._due is not None and self._due <= self._now():
                 return
             await asyncio.sleep(_LOOK)
 
     def _state(self) -> object:
-        return self._told.version, self._records.revision, self._copies.version
+        return self._planning.version, self._copies.version
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -83,7 +83,11 @@ class Cache:
 
     def queued(self) -> list[str]:
         """Ids of images that are to come or on their way."""
-        return [copy.image_id for copy in self._coming()]
+        return [copy.image_id for copy in self.coming()]
+
+    def coming(self) -> list[Copy]:
+        """Copies that are queued or on their way."""
+        return [copy for copy in self._copies.all() if copy.cached and copy.state is not CopyState.COMPLETE]
 
     def next_try(self, image_id: str) -> tuple[float | None, str]:
         """When an image that could not be fetched is tried again, since the epoch, and why it failed."""
@@ -233,9 +237,6 @@ class Cache:
         for copy in self._copies.all():
             if copy.cached and not await self._catalogue.knows(copy.image_id):
                 await self.remove(copy.image_id)
-
-    def _coming(self) -> list[Copy]:
-        return [copy for copy in self._copies.all() if copy.cached and copy.state is not CopyState.COMPLETE]
 
     def _whole(self, image: Image) -> Delivery | None:
         copy = self._copies.get(image.id)
@@ -414,7 +415,7 @@ class Cache:
         while True:
             await self._upstream.link.wait_connected()
             self._work.clear()
-            for image_id in self._queue.due(self._coming()):
+            for image_id in self._queue.due(self.coming()):
                 if len(self._fetches) >= self._prestages:
                     break
                 if image_id not in self._fetches:
@@ -429,7 +430,7 @@ class Cache:
             image = (await self._catalogue.get(image_id)).image
             _check_data(image)
             async with self._admission:
-                if image_id in self._queue.due(self._coming()):  # still
+                if image_id in self._queue.due(self.coming()):  # still
                     await self._start(image)
         except Exception as error:
             if isinstance(error, NotFound):

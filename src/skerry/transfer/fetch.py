@@ -85,6 +85,12 @@ class Fetch:
         """Bytes that this fetch has brought itself, without those that were here before."""
         return max(0, self._written - self._had)
 
+    @property
+    def rate_now(self) -> int:
+        """Bytes a second that it has brought on average."""
+        seconds = time.time() - self.began
+        return round(self.fetched / seconds) if seconds > 0 else 0
+
     async def delivery(self, offset: int) -> Delivery:
         """The file as it grows, as soon as the byte at `offset` may be handed out.
 
