@@ -75,11 +75,12 @@ def arrivals(wanted: Mapping[str, Wanted], here: Mapping[str, Observed], leaving
     found = []
     for image_id, want in wanted.items():
         copy = here.get(image_id)
+        broken = copy is not None and is_broken(copy, want.size)
+        if copy is not None and copy.state is Held.COMPLETE and not broken:
+            continue
         if want.desire.withdrawn or image_id in leaving or (copy is not None and not copy.cached):
             continue
-        broken = copy is not None and is_broken(copy, want.size)
-        whole = copy is not None and copy.state is Held.COMPLETE and not broken
-        if broken or (want.desire.is_mirror and not whole):
+        if broken or want.desire.is_mirror:
             found.append(Arrival(image_id, want, copy, broken))
     return found
 
