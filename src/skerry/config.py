@@ -5,7 +5,6 @@ checked at start; what is wrong is said in one error that names the file (or the
 to write instead.
 """
 
-import difflib
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 
 from skerry.core.errors import ConfigError
+from skerry.core.spelling import nearest
 from skerry.core.units import Duration, Size
 
 
@@ -126,6 +126,20 @@ class UpstreamSection(_Section, frozen=True):
     cafile: str = ""
 
 
+class FeedSection(_Section, frozen=True):
+    """Records that travel between sites.
+
+    What a site says of its own records is good for `head_lifetime`, and said again when half of that is over.
+    Deletions are told of for `keep_deleted`; a site that was away for longer reads everything anew. After
+    `silent_after` without a word from above, answers about the images of other sites say that they may be
+    out of date.
+    """
+
+    head_lifetime: Duration = Duration(600)
+    keep_deleted: Duration = Duration(30 * 86400)
+    silent_after: Duration = Duration(120)
+
+
 class CacheSection(_Section, frozen=True):
     """The copies of upstream's images: `size` is a hard limit. `fetches` run at the same time at most."""
 
@@ -171,6 +185,7 @@ class Config(_Section, frozen=True):
     keystone: KeystoneSection = KeystoneSection()
     policy: PolicySection = PolicySection()
     upstream: UpstreamSection = UpstreamSection()
+    feed: FeedSection = FeedSection()
     cache: CacheSection = CacheSection()
     imports: ImportsSection = ImportsSection()
     formats: FormatsSection = FormatsSection()
@@ -228,7 +243,7 @@ def _refuse_unknown(document: Mapping[str, Any], source: str) -> None:
     for section, table in document.items():
         if section not in sections:
             raise ConfigError(
-                f"{source}: unknown section [{section}].", hint=_nearest(section, sections, "[{}]")
+                f"{source}: unknown section [{section}].", hint=nearest(section, sections, "[{}]")
             )
         if not isinstance(table, dict):
             raise ConfigError(
@@ -237,16 +252,7 @@ def _refuse_unknown(document: Mapping[str, Any], source: str) -> None:
         keys = sections[section].__struct_fields__
         for key in table:
             if key not in keys:
-                raise ConfigError(
-                    f"{source}: [{section}] has no key {key!r}.", hint=_nearest(key, keys, "{}")
-                )
-
-
-def _nearest(word: str, known: Any, form: str) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"Did you mean {form.format(close[0])}?"
-    return "Known are " + ", ".join(form.format(name) for name in known) + "."
+                raise ConfigError(f"{source}: [{section}] has no key {key!r}.", hint=nearest(key, keys))
 
 
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,26 +6,36 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from skerry.api.app import application
-from skerry.api.context import Edge, Home, Site
+from skerry.api.context import Edge, Feed, Home, Site
 from skerry.api.door import Door
+from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
+from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
 from skerry.core.errors import ConfigError, IdentityAway, SkerryError, UpstreamAway, UpstreamFailed
 from skerry.identity.connect import connect, upstream_credential
+from skerry.identity.credential import FixedCredential
 from skerry.identity.policy import Policy
 from skerry.stores.filesystem import FilesystemStore
+from skerry.sync.above import Above
+from skerry.sync.belonging import Belonging
+from skerry.sync.follower import Follower
+from skerry.sync.replica import ReplicaCatalogue
+from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
@@ -76,6 +86,8 @@ async def listening(site: Site) -> AsyncIterator[str]:
     app.middlewares.append(door.admit)
     if site.edge is not None:
         app.on_shutdown.append(partial(_end_fetches, site.edge))
+    if site.feed is not None:
+        app.on_shutdown.append(partial(_end_polls, site.feed))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -105,15 +117,26 @@ async def _end_fetches(edge: Edge, app: web.Application) -> None:
     await edge.cache.close()
 
 
+async def _end_polls(feed: Feed, app: web.Application) -> None:
+    feed.source.close()
+
+
 @asynccontextmanager
-async def open_site(config: Config, clock: Clock) -> AsyncIterator[Site]:
-    """Put a site together, recover what a crash left, and take it apart again."""
+async def open_site(config: Config, clock: Clock, belonging: Belonging | None = None) -> AsyncIterator[Site]:
+    """Put a site together, recover what a crash left, and take it apart again.
+
+    `belonging` is its place in a tree of sites; without it the site stands alone.
+    """
     async with AsyncExitStack() as stack:
         _claim(config.data, stack)
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         await database.open()
-        records, copies = Records(database, clock), Copies(database, clock)
+        journal = None if belonging is None else _journal(config, clock, database, belonging)
+        records, copies = Records(database, clock, journal=journal), Copies(database, clock)
+        if journal is not None:
+            await journal.load()
+            await records.forget_remote()
         await records.load()
         await copies.load()
         store = FilesystemStore(config.images)
@@ -121,26 +144,32 @@ async def open_site(config: Config, clock: Clock) -> AsyncIterator[Site]:
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        if config.upstream.url:
-            edge = await _edge(config, clock, stack, database, records, copies, store, publisher)
-            site = Site(
-                config,
-                clock,
-                identity,
-                policy,
-                records,
-                edge.catalogue,
-                copies,
-                store,
-                clock.now(),
-                None,
-                edge,
-            )
+        parts = _Parts(config, clock, stack, database, records, copies, store, publisher)
+        recovered = await publisher.recover()
+        if recovered != Recovered():
+            log.warning("recovered: %s", recovered)
+        home = edge = feed = None
+        if belonging is not None and journal is not None:
+            home = await _home(parts)
+            edge, feed = await _member(parts, belonging, journal)
+        elif config.upstream.url:
+            edge = await _edge(parts)
         else:
-            home = await _home(config, clock, stack, records, copies, store, publisher)
-            site = Site(
-                config, clock, identity, policy, records, records, copies, store, clock.now(), home, None
-            )
+            home = await _home(parts)
+        site = Site(
+            config,
+            clock,
+            identity,
+            policy,
+            records,
+            records if edge is None else edge.catalogue,
+            copies,
+            store,
+            clock.now(),
+            home,
+            edge,
+            feed,
+        )
         keeper = asyncio.create_task(_keep_house(site), name="housekeeping")
         try:
             yield site
@@ -181,64 +210,121 @@ def _claim(data: Path, stack: AsyncExitStack) -> None:
         ) from None
 
 
-async def _home(
-    config: Config,
-    clock: Clock,
-    stack: AsyncExitStack,
-    records: Records,
-    copies: Copies,
-    store: FilesystemStore,
-    publisher: Publisher,
-) -> Home:
-    intake = Intake(store, publisher, config)
-    uploads = Uploads(records, copies, store, publisher, intake)
-    recovered, unfinished = await publisher.recover(), await uploads.recover()
-    if recovered != Recovered() or unfinished:
-        log.warning("recovered: %s, %d unfinished uploads and imports", recovered, unfinished)
-    imports = Imports(records, publisher, uploads, Web(destinations(config.imports)), clock)
-    stack.push_async_callback(imports.close)
-    return Home(records, uploads, imports)
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What every kind of site is made of."""
+
+    config: Config
+    clock: Clock
+    stack: AsyncExitStack
+    database: Database
+    records: Records
+    copies: Copies
+    store: FilesystemStore
+    publisher: Publisher
 
 
-async def _edge(
-    config: Config,
-    clock: Clock,
-    stack: AsyncExitStack,
-    database: Database,
-    records: Records,
-    copies: Copies,
-    store: FilesystemStore,
-    publisher: Publisher,
-) -> Edge:
-    await publisher.recover()
+async def _home(parts: _Parts) -> Home:
+    intake = Intake(parts.store, parts.publisher, parts.config)
+    uploads = Uploads(parts.records, parts.copies, parts.store, parts.publisher, intake)
+    if unfinished := await uploads.recover():
+        log.warning("recovered: %d unfinished uploads and imports", unfinished)
+    web_ = Web(destinations(parts.config.imports))
+    imports = Imports(parts.records, parts.publisher, uploads, web_, parts.clock)
+    parts.stack.push_async_callback(imports.close)
+    return Home(parts.records, uploads, imports)
+
+
+async def _edge(parts: _Parts) -> Edge:
+    """An edge that asks its upstream through the Image API alone."""
+    config, clock = parts.config, parts.clock
     settings = config.upstream
     credential = upstream_credential(config, clock)
-    stack.push_async_callback(credential.close)
+    parts.stack.push_async_callback(credential.close)
     session = aiohttp.ClientSession(
         auto_decompress=False,
         headers={"Accept-Encoding": "identity"},
         connector=aiohttp.TCPConnector(limit=0, ssl=_tls(settings.cafile)),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-    stack.push_async_callback(session.close)
+    parts.stack.push_async_callback(session.close)
     upstream = UpstreamImages(settings.url, session, credential, timeout=settings.timeout, clock=clock)
-    stack.push_async_callback(upstream.link.close)
+    parts.stack.push_async_callback(upstream.link.close)
     try:
         await upstream.check_credential()
     except (UpstreamAway, UpstreamFailed, IdentityAway) as error:
         log.warning("the credential for upstream could not be checked yet: %s", error)
     catalogue = RemoteCatalogue(
-        upstream, records, database, clock, ttl=settings.ttl, max_stale=settings.max_stale
+        upstream, parts.records, parts.database, clock, ttl=settings.ttl, max_stale=settings.max_stale
     )
     await catalogue.load()
-    stack.push_async_callback(_write_down, catalogue.flush)
+    parts.stack.push_async_callback(_write_down, catalogue.flush)
+    return Edge(upstream, catalogue, await _cache(parts, upstream, catalogue))
+
+
+async def _cache(parts: _Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue) -> Cache:
+    config = parts.config
     cache = Cache(
-        store, copies, publisher, upstream, catalogue, clock,
-        limit=config.cache.size, prestages=config.cache.fetches, stall=settings.stall,
+        parts.store, parts.copies, parts.publisher, upstream, catalogue, parts.clock,
+        limit=config.cache.size, prestages=config.cache.fetches, stall=config.upstream.stall,
     )  # fmt: skip
     await cache.start()
-    stack.push_async_callback(cache.close)
-    return Edge(upstream, catalogue, cache)
+    parts.stack.push_async_callback(cache.close)
+    return cache
+
+
+def _journal(config: Config, clock: Clock, database: Database, belonging: Belonging) -> Journal:
+    return Journal(database, belonging.name, belonging.key, clock, head_lifetime=config.feed.head_lifetime)
+
+
+async def _member(parts: _Parts, belonging: Belonging, journal: Journal) -> tuple[Edge | None, Feed]:
+    """What makes a site one of several; the centre has no upstream to live from."""
+    if entered := await parts.records.backfill():
+        log.info("the journal begins with %d images that were here before it", entered)
+    family = belonging.family(journal)
+    if belonging.upstream is None:
+        source = Source(journal, parts.records, family, gone=parts.publisher.evict)
+        return None, Feed(journal, family, source, None, belonging.peer)
+    config, clock = parts.config, parts.clock
+    session = belonging.session()
+    parts.stack.push_async_callback(session.close)
+    upstream = UpstreamImages(
+        belonging.upstream, session, FixedCredential(), timeout=config.upstream.timeout, clock=clock
+    )
+    parts.stack.push_async_callback(upstream.link.close)
+    catalogue = ReplicaCatalogue(
+        parts.records,
+        journal,
+        clock,
+        lambda: follower.contact,
+        silent_after=config.feed.silent_after,
+    )
+    cache = await _cache(parts, upstream, catalogue)
+    follower = Follower(
+        journal,
+        parts.records,
+        family,
+        Above(upstream),
+        upstream.link,
+        clock,
+        gone=cache.forget,
+        wanted=lambda wanted: None,
+    )
+    await parts.stack.enter_async_context(_running(follower.run(), "feed"))
+    source = Source(journal, parts.records, family, gone=cache.forget)
+    return Edge(upstream, catalogue, cache), Feed(journal, family, source, follower, belonging.peer)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Have `work` go on in the background until the end."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _keep_house(site: Site) -> None:

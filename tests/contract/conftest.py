@@ -32,6 +32,21 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+def other_database_url(tmp_path: Path) -> str:
+    """Another empty database."""
+    return f"sqlite:///{tmp_path / 'other.db'}"
+
+
+@pytest.fixture
+async def other_database(other_database_url: str) -> AsyncIterator[Database]:
+    """That of another site."""
+    database = Database(other_database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
 async def records(database: Database, clock: ManualClock) -> Records:
     """A primary catalogue without images."""
     records = Records(database, clock)

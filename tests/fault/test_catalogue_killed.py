@@ -9,8 +9,14 @@ from sqlalchemy import Connection, func, select, text
 from skerry.catalog import schema
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
+from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.core.clock import SystemClock
+from skerry.core.feed import digest
+from skerry.core.feed.documents import image_to_document
+from skerry.core.feed.entry import Kind
+from skerry.core.feed.journal import Place
+from skerry.core.signing import SigningKey
 
 _WRITER = """
 import asyncio, itertools, sys
@@ -18,8 +24,10 @@ from dataclasses import replace
 from uuid import uuid4
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
+from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.core.clock import SystemClock
+from skerry.core.signing import SigningKey
 from skerry.core.copy import Copy, CopyState
 from skerry.core.image import Image
 
@@ -27,7 +35,9 @@ async def main():
     clock = SystemClock()
     database = Database(sys.argv[1])
     await database.open()
-    records, copies = Records(database, clock), Copies(database, clock)
+    journal = Journal(database, "centre", SigningKey.generate(), clock)
+    records, copies = Records(database, clock, journal=journal), Copies(database, clock)
+    await journal.load()
     await records.load()
     await copies.load()
 
@@ -79,6 +89,26 @@ def _newest(connection: Connection) -> int:
     return max(revision or 0 for revision in greatest)
 
 
+async def _check_journal(database: Database, records: Records) -> None:
+    """The journal says of each image what its record says, and sums up all of them."""
+    journal = Journal(database, "centre", SigningKey.generate(), SystemClock())
+    await journal.load()
+    said = await journal.objects(Kind.IMAGE)
+    assert said.keys() == set(await records.ids())
+    for image_id, body in said.items():
+        image, members = (await records.get(image_id)).image, await records.members(image_id)
+        assert body == image_to_document(image, members)
+    standing, summed = journal.standing(journal.own()), digest.EMPTY
+    place, more = Place(), True
+    while more:
+        part = await journal.page(journal.own(), place)
+        for row in part.rows[: part.most]:
+            summed = digest.add(summed, row.leaf)
+            place = Place(row.epoch, row.revision, passing=True)
+        more = part.more
+    assert (summed, place.revision) == (standing.digest, standing.revision)
+
+
 async def test_a_writer_killed_again_and_again_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'skerry.db'}"
     acknowledged: dict[str, str] = {}
@@ -96,6 +126,7 @@ async def test_a_writer_killed_again_and_again_has_lost_nothing_that_it_acknowle
         )
         assert records.revision == await database.read(_newest)
         found = set(await records.ids())
+        await _check_journal(database, records)
         assert {copy.image_id for copy in copies.all()} == found
         for image_id, state in acknowledged.items():
             if state == "deleted":

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from skerry.config import Config, load
 from skerry.core.clock import Clock, SystemClock
 from skerry.lab.link import Link
 from skerry.service import listening, open_site
+from skerry.sync.belonging import Belonging
 
 
 class Api:
@@ -75,7 +76,7 @@ class Api:
         return body
 
 
-def settings(data: Path, **sections: dict[str, Any]) -> Config:
+def settings(data: Path, **sections: Mapping[str, Any]) -> Config:
     """Settings of a site that keeps its state in `data` and listens on a free port."""
     environ = {"SKERRY_SITE_DATA": str(data), "SKERRY_API_LISTEN": "127.0.0.1:0"}
     for section, keys in sections.items():
@@ -84,10 +85,12 @@ def settings(data: Path, **sections: dict[str, Any]) -> Config:
 
 
 @asynccontextmanager
-async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[Api]:
+async def running(
+    config: Config, clock: Clock | None = None, belonging: Belonging | None = None
+) -> AsyncIterator[Api]:
     """A site that answers."""
     async with (
-        open_site(config, clock or SystemClock()) as site,
+        open_site(config, clock or SystemClock(), belonging) as site,
         listening(site) as url,
         aiohttp.ClientSession(auto_decompress=False) as session,
     ):

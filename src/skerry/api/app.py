@@ -14,9 +14,9 @@ from aiohttp import hdrs, web
 from skerry.api.bodies import refuse_body
 from skerry.api.context import Site
 from skerry.api.errors import answer_error, answer_status, status_of
-from skerry.api.forward import forward
+from skerry.api.forward import by_home
 from skerry.api.image import versions
-from skerry.api.routes import LOCAL, OPEN, READ, WRITE, Handler, OpenHandler
+from skerry.api.routes import BETWEEN, LOCAL, OPEN, READ, WRITE, Handler, OpenHandler
 from skerry.api.traffic import OTHER, Answer
 from skerry.core.errors import SkerryError
 
@@ -41,14 +41,15 @@ def application(site: Site) -> web.Application:
 def _routes(site: Site) -> dict[str, dict[str, Answer]]:
     """path -> method -> what answers there."""
     routes: dict[str, dict[str, Answer]] = {}
-    for path, open_handlers in OPEN.items():
-        for method, open_handler in open_handlers.items():
-            routes.setdefault(path, {})[method] = _answer_open(site, open_handler)
+    for open_table in (OPEN, BETWEEN):
+        for path, open_handlers in open_table.items():
+            for method, open_handler in open_handlers.items():
+                routes.setdefault(path, {})[method] = _answer_open(site, open_handler)
     for table in (READ, LOCAL, WRITE):
         for path, handlers in table.items():
             for method, handler in handlers.items():
-                passed_on = table is WRITE and site.edge is not None
-                routes.setdefault(path, {})[method] = _answer(site, forward if passed_on else handler)
+                right = by_home(site, handler) if table is WRITE else handler
+                routes.setdefault(path, {})[method] = _answer(site, right)
     return routes
 
 

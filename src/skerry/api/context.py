@@ -1,23 +1,32 @@
 """What handlers work with: one site, its parts already put together by `service`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aiohttp import web
+
 from skerry.api.traffic import Traffic
-from skerry.catalog.base import Catalogue, PrimaryCatalogue
+from skerry.catalog.base import Catalogue, EdgeCatalogue, PrimaryCatalogue
 from skerry.catalog.copies import Copies
+from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock
 from skerry.identity.base import Identity
 from skerry.identity.policy import Policy
 from skerry.stores.base import Store
+from skerry.sync.family import Family
+from skerry.sync.follower import Follower
+from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.imports import Imports
 from skerry.transfer.uploads import Uploads
-from skerry.upstream.catalogue import RemoteCatalogue
 from skerry.upstream.client import UpstreamImages
 from skerry.upstream.link import Link
+
+Peer = Callable[[web.Request], str | None]
+"""The name of the site that makes a request; None when no site does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Edge:
     """What a site has that lives from an upstream: its API, what is known of its records, and the cache."""
 
     upstream: UpstreamImages
-    catalogue: RemoteCatalogue
+    catalogue: EdgeCatalogue
     cache: Cache
 
     @property
@@ -44,9 +53,21 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """What a site has that is one of several: its journal, what it gives to sites below, what it follows
+    above (None at the centre), and how it knows from which site a request comes."""
+
+    journal: Journal
+    family: Family
+    source: Source
+    follower: Follower | None
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """One running site. Exactly one of `home` and `edge` is set today; `catalogue` is what its readers are
-    answered from, `records` what is on disk, `traffic` what it has been asked."""
+    """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
+    its readers are answered from, `records` what is on disk, `traffic` what it has been asked."""
 
     config: Config
     clock: Clock
@@ -59,4 +80,5 @@ class Site:
     started_at: datetime
     home: Home | None
     edge: Edge | None
+    feed: Feed | None = None
     traffic: Traffic = field(default_factory=Traffic)

@@ -32,6 +32,7 @@ STATUS: Mapping[type[errors.SkerryError], HTTPStatus] = {
     errors.WrongBytes: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamAway: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.IdentityAway: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

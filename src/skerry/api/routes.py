@@ -20,8 +20,9 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
-from skerry.api.site import metrics, status, uploads
+from skerry.api.site import feed, metrics, status, uploads
 from skerry.core.caller import Caller
+from skerry.core.feed.lines import FEED
 
 Handler = Callable[[web.Request, Site, Caller], Awaitable[web.StreamResponse]]
 """What answers a request of somebody known."""
@@ -42,6 +43,11 @@ OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
     "/metrics": {"GET": metrics.show},
 }
 """For anybody."""
+
+BETWEEN: Mapping[str, Mapping[str, OpenHandler]] = {
+    FEED: {"GET": feed.follow, "POST": feed.send},
+}
+"""For other sites, which are known by their certificate."""
 
 READ: Routes = {
     "/v2/images/{image_id}": {"GET": images.show},
@@ -87,4 +93,4 @@ WRITE: Routes = {
         "DELETE": uploads.cancel,
     },
 }
-"""What changes a record or its bytes: done here at a home, and passed on to it at an edge."""
+"""What changes a record or its bytes: done at the image's home, and passed on to it at an edge."""

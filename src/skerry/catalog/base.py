@@ -49,6 +49,22 @@ class Catalogue(Protocol):
         ...
 
 
+class EdgeCatalogue(Catalogue, Protocol):
+    """Reading at a site that lives from an upstream."""
+
+    def invalidate(self, image_id: str | None) -> None:
+        """Something was just written through this site (None: a new image)."""
+        ...
+
+    async def knows(self, image_id: str) -> bool:
+        """Whether there may be such an image; where False is answered its copy is of no more use."""
+        ...
+
+    async def flush(self) -> None:
+        """Write down what is worth keeping and cheap to lose."""
+        ...
+
+
 class PrimaryCatalogue(Catalogue, Protocol):
     """Writing, at the home of the records. Each call is one durable transaction that grows the revision.
 

@@ -4,20 +4,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from skerry.catalog import rows, schema, selection
 from skerry.catalog.base import Known, Page
 from skerry.catalog.database import Database
+from skerry.catalog.journal import Journal
 from skerry.catalog.memory import Memory
 from skerry.catalog.rows import Entry
+from skerry.catalog.writer import Writer, same
 from skerry.core.clock import Clock
 from skerry.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from skerry.core.feed.follow import Change
 from skerry.core.image import Image, Member, MemberStatus, Status
 from skerry.core.query import Query, Scope
 
 Rule = Callable[[Image], Image]
 Also = Callable[[Connection], None] | None
+
+_BACKFILLED = 100
+"""Images that are entered in one transaction."""
 
 
 class Records:
@@ -26,13 +32,19 @@ class Records:
     Every change is one transaction and has a revision of its own. What a caller gives as `also` is called
     with the open transaction and stands or falls with it. A rule and an `also` of `delete` may be called
     twice, see `Database.write`.
+
+    With a journal each change of an image whose home is this site is entered there in the same transaction.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, held: int = 10_000) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, journal: Journal | None = None, held: int = 10_000
+    ) -> None:
         """Keep up to `held` records in memory."""
         self._database = database
+        self._journal = journal
         self._clock = clock
         self._memory = Memory(held)
+        self._writer = Writer(database, self._memory, journal, clock)
 
     async def load(self) -> None:
         """Read where the catalogue stands. Call once, before anything else."""
@@ -128,7 +140,7 @@ class Records:
         def work(connection: Connection) -> Image:
             if rows.load(connection, [image.id]) or rows.is_buried(connection, image.id):
                 raise Conflict(f"Image ID {image.id} already exists!", image=image.id)
-            created = self._add(connection, _in_seconds(image))
+            created = self._writer.add(connection, _in_seconds(image))
             if also is not None:
                 also(connection)
             return created
@@ -139,10 +151,10 @@ class Records:
         """Apply a rule to a record. Raises NotFound and what the rule raises."""
 
         def work(connection: Connection) -> Image:
-            entry = _take(connection, image_id)
+            entry = _take_own(connection, image_id)
             new = rule(entry.image)
             if new != entry.image:
-                new = self._replace(connection, entry, replace(new, updated_at=self._now()))
+                new = self._writer.change(connection, entry, replace(new, updated_at=self._now()))
             if also is not None:
                 also(connection)
             return new
@@ -153,8 +165,8 @@ class Records:
         """Replace the record by a tombstone once `rule` has let it pass. Returns the last record."""
 
         def work(connection: Connection) -> Image:
-            last = rule(_take(connection, image_id).image)
-            self._bury(connection, image_id)
+            last = rule(_take_own(connection, image_id).image)
+            self._writer.bury(connection, last)
             if also is not None:
                 also(connection)
             return last
@@ -165,7 +177,7 @@ class Records:
         """Share an image (status pending). Conflict when it is, TooLarge over `most` members."""
 
         def work(connection: Connection) -> Member:
-            entry = _take(connection, image_id)
+            entry = _take_own(connection, image_id)
             if any(member.project_id == project_id for member in entry.members):
                 raise Conflict(
                     f"The target member {project_id} is already associated with image {image_id}.",
@@ -180,7 +192,7 @@ class Records:
                 )
             now = self._now()
             member = Member(image_id, project_id, MemberStatus.PENDING, created_at=now, updated_at=now)
-            self._share(connection, entry, (*entry.members, member))
+            self._writer.share(connection, entry, (*entry.members, member))
             return member
 
         return await self._database.write(work)
@@ -192,7 +204,7 @@ class Records:
             entry, member = _take_member(connection, image_id, project_id)
             answered = replace(member, status=status, updated_at=self._now())
             kept = tuple(answered if other is member else other for other in entry.members)
-            self._share(connection, entry, kept)
+            self._writer.share(connection, entry, kept)
             return answered
 
         return await self._database.write(work)
@@ -202,7 +214,9 @@ class Records:
 
         def work(connection: Connection) -> None:
             entry, member = _take_member(connection, image_id, project_id)
-            self._share(connection, entry, tuple(other for other in entry.members if other is not member))
+            self._writer.share(
+                connection, entry, tuple(other for other in entry.members if other is not member)
+            )
 
         await self._database.write(work)
 
@@ -215,7 +229,7 @@ class Records:
         """
         image = _in_seconds(image)
         held = self.cached(image.id)
-        if held is not None and _same(held, image):
+        if held is not None and same(held, image):
             return held
         return (await self._database.write(lambda connection: self._put(connection, [image], also)))[0]
 
@@ -224,7 +238,7 @@ class Records:
         new = {image.id: image for image in map(_in_seconds, images)}
         for image_id in list(new):
             held = self.cached(image_id)
-            if held is not None and _same(held, new[image_id]):
+            if held is not None and same(held, new[image_id]):
                 del new[image_id]
         if new:
             await self._database.write(lambda connection: self._put(connection, list(new.values()), also))
@@ -236,7 +250,7 @@ class Records:
         def work(connection: Connection) -> None:
             entry = _take(connection, image_id)
             if ordered != entry.members:
-                self._share(connection, entry, ordered)
+                self._writer.share(connection, entry, ordered)
 
         held = self._memory.get(image_id)
         if held is None or held.members != ordered:
@@ -246,10 +260,45 @@ class Records:
         """Forget a record of another site, leaving a tombstone; no error when it is not known."""
 
         def work(connection: Connection) -> None:
-            if rows.load(connection, [image_id], lock=True):
-                self._bury(connection, image_id)
+            entry = rows.load(connection, [image_id], lock=True).get(image_id)
+            if entry is not None:
+                self._writer.bury(connection, entry.image)
 
         await self._database.write(work, makes_room=True)
+
+    def take_on(self, connection: Connection, home: str, changes: Sequence[Change]) -> None:
+        """Keep what another home says of its images, in the transaction that keeps its page of the feed."""
+        self._writer.take(connection, home, changes)
+
+    async def forget_remote(self) -> None:
+        """Forget the records that an upstream was asked for before this site followed a feed.
+
+        Call before `load`. The feed brings them again, and says who is home to them.
+        """
+        asked = select(schema.replicas.c.image_id)
+        await self._database.write(
+            lambda connection: connection.execute(delete(schema.images).where(schema.images.c.id.in_(asked)))
+        )
+
+    async def backfill(self) -> int:
+        """Enter the images of this site that the journal does not know yet; returns how many there were.
+
+        They were here before it. Idempotent, and a few in each transaction, so that others get their turn.
+        """
+        journal = self._journal
+        assert journal is not None
+        missing = journal.without_entry(schema.images.c.id).where(schema.images.c.home.is_(None))
+
+        def work(connection: Connection) -> int:
+            ids = list(connection.scalars(missing.limit(_BACKFILLED)))
+            for entry in rows.load(connection, ids).values():
+                self._writer.enter(connection, entry, urgent=False)
+            return len(ids)
+
+        total = 0
+        while done := await self._database.write(work):
+            total += done
+        return total
 
     # Within a transaction
 
@@ -260,41 +309,15 @@ class Records:
             entry = known.get(image.id)
             if entry is None:
                 rows.exhume(connection, image.id)
-                kept.append(self._add(connection, image))
-            elif _same(entry.image, image):
-                self._follow(entry)
+                kept.append(self._writer.add(connection, image))
+            elif same(entry.image, image):
+                self._writer.follow(entry)
                 kept.append(entry.image)
             else:
-                kept.append(self._replace(connection, entry, image))
+                kept.append(self._writer.change(connection, entry, image))
         if also is not None:
             also(connection)
         return kept
-
-    def _add(self, connection: Connection, image: Image) -> Image:
-        new = replace(image, revision=rows.next_revision(connection))
-        rows.add(connection, new)
-        self._follow(Entry(new, ()))
-        return new
-
-    def _replace(self, connection: Connection, entry: Entry, new: Image) -> Image:
-        new = replace(new, id=entry.image.id, revision=rows.next_revision(connection))
-        rows.replace(connection, entry.image, new)
-        self._follow(Entry(new, entry.members))
-        return new
-
-    def _share(self, connection: Connection, entry: Entry, members: tuple[Member, ...]) -> None:
-        image = replace(entry.image, revision=rows.next_revision(connection))
-        rows.stamp(connection, image.id, image.revision)
-        rows.set_members(connection, image.id, members)
-        self._follow(Entry(image, members))
-
-    def _bury(self, connection: Connection, image_id: str) -> None:
-        revision = rows.next_revision(connection)
-        rows.bury(connection, image_id, revision, self._now())
-        self._database.when_landed(lambda: self._memory.forget(image_id, revision))
-
-    def _follow(self, entry: Entry) -> None:
-        self._database.when_landed(lambda: self._memory.follow(entry))
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
@@ -311,16 +334,20 @@ def _take(connection: Connection, image_id: str) -> Entry:
     return entry
 
 
-def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
+def _take_own(connection: Connection, image_id: str) -> Entry:
+    """As `_take`, for a change that only the image's home makes."""
     entry = _take(connection, image_id)
+    if entry.image.home is not None:
+        raise Conflict(f"Image {image_id} is at home at {entry.image.home}.", image=image_id)
+    return entry
+
+
+def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
+    entry = _take_own(connection, image_id)
     for member in entry.members:
         if member.project_id == project_id:
             return entry, member
     raise NotFound(f"{project_id} not found in the member list of the image {image_id}.", image=image_id)
-
-
-def _same(known: Image, image: Image) -> bool:
-    return known == replace(image, revision=known.revision)
 
 
 def _in_seconds(image: Image) -> Image:

@@ -20,6 +20,7 @@ _CODES: dict[type[Exception], int] = {
     errors.NoData: 5,
     errors.RangeNotSatisfiable: 5,
     errors.BrokenOff: 6,
+    errors.Busy: 6,
     errors.UpstreamAway: 6,
     errors.IdentityAway: 6,
     errors.TooSlow: 6,

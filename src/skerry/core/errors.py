@@ -160,6 +160,13 @@ class UpstreamFailed(SkerryError):
         self.status = status
 
 
+class Busy(SkerryError):
+    """This site has as much to do as it can take; `retry_after` says when to come back."""
+
+    code = "busy"
+    retry = True
+
+
 class FeedRefused(Conflict):
     """What another site gives out as records is not taken. `trouble` is a core.feed.journal.Trouble."""
 

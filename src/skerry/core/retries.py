@@ -1,5 +1,7 @@
 """When something that failed is worth another try: later each time."""
 
+import random
+
 
 class Retries:
     """What failed, by key. The pause after a failure is `first` seconds, and doubles up to `longest`.
@@ -29,3 +31,26 @@ class Retries:
     def wait(self, now: float) -> float | None:
         """Seconds until the next of them is due; None when nothing is waited for."""
         return min((at - now for at, _ in self._pauses.values() if at > now), default=None)
+
+
+class Backoff:
+    """Pauses between tries of one thing that keeps failing, for one of many that may fail together.
+
+    Each is drawn from 0 up to a bound that is `first` seconds at the beginning and doubles up to `longest`
+    ("full jitter"), so that those who lost the same thing at one moment do not come back at one moment.
+    """
+
+    def __init__(self, *, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._failures = 0
+
+    def failed(self, at_least: float = 0.0) -> float:
+        """The next pause; `at_least` is what the other side has asked for."""
+        bound = min(self._first * 2.0 ** min(self._failures, 60), self._longest)
+        self._failures += 1
+        return at_least + random.uniform(0.0, bound)
+
+    def succeeded(self) -> None:
+        """Begin at the first pause again."""
+        self._failures = 0

@@ -129,6 +129,13 @@ def member_from_wire(document: Mapping[str, Any]) -> Member:
     )
 
 
+def check_property(name: str, value: Any) -> None:
+    """Raise ValueError unless a property of this name and value can be kept; None is no value."""
+    if not _is_text(name, 255):
+        raise ValueError("properties: expected names of 255 characters at most")
+    _get({name: value}, name, str, None)
+
+
 _REQUIRED = object()
 _VALUE = 65535
 _LONGEST = dict.fromkeys(ATTRIBUTES | {"member_id"}, 255) | {

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
@@ -23,7 +24,6 @@ from skerry.stores.base import Store
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
 from skerry.transfer.publish import Publisher
-from skerry.upstream.catalogue import RemoteCatalogue
 from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Cache:
         copies: Copies,
         publisher: Publisher,
         upstream: UpstreamImages,
-        catalogue: RemoteCatalogue,
+        catalogue: EdgeCatalogue,
         clock: Clock,
         *,
         limit: int,
@@ -134,9 +134,15 @@ class Cache:
 
         Who reads the copy can go on; who waits for a fetch of it is told that it has ended.
         """
-        if self._copies.get(image_id) is None:
+        copy = self._copies.get(image_id)
+        if copy is None or not copy.cached:
             raise NotFound(f"Image {image_id} is not cached.", image=image_id)
         await self._remove(image_id)
+
+    async def forget(self, image_id: str) -> None:
+        """Remove what there is of an image that is no more, whatever kind of copy it is."""
+        if self._copies.get(image_id) is not None:
+            await self._remove(image_id)
 
     async def clear(self, *, cached: bool = True, queued: bool = True) -> None:
         """Remove all copies, the queue, or both, each as `delete` does. What is pinned stays."""
@@ -180,7 +186,7 @@ class Cache:
     async def sweep(self) -> None:
         """Remove copies of images that are no more."""
         for copy in self._copies.all():
-            if copy.cached and not self._catalogue.knows(copy.image_id):
+            if copy.cached and not await self._catalogue.knows(copy.image_id):
                 await self._remove(copy.image_id)
 
     def _whole(self, image: Image) -> Delivery | None:

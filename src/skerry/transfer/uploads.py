@@ -173,6 +173,8 @@ class Uploads:
         while True:
             page = await self._records.page(_under_way(marker), Scope(project_id=None, is_admin=True))
             for image in page.images:
+                if image.home is not None:
+                    continue
                 copy = self._copies.get(image.id)
                 staged = copy is not None and copy.state is CopyState.PARTIAL
                 await self._records.change(image.id, bound(receiving.recovered, staged=staged))

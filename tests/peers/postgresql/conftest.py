@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from peers.postgresql import PostgreSQL
-from tests.contract.conftest import clock, database, new_image, records
+from tests.contract.conftest import clock, database, new_image, other_database, records
 
-__all__ = ["clock", "database", "new_image", "records"]
+__all__ = ["clock", "database", "new_image", "other_database", "records"]
 
 
 @pytest.fixture(scope="session")
@@ -54,4 +54,10 @@ def new_database(postgresql: PostgreSQL, names: Iterator[str]) -> Iterator[Calla
 @pytest.fixture
 def database_url(new_database: Callable[..., str]) -> str:
     """An empty database."""
+    return new_database()
+
+
+@pytest.fixture
+def other_database_url(new_database: Callable[..., str]) -> str:
+    """Another empty database."""
     return new_database()

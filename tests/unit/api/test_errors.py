@@ -10,6 +10,7 @@ EXPECTED = {
     "AccountRefused": 503,
     "BadImage": 415,
     "BrokenOff": 400,
+    "Busy": 503,
     "ConfigError": 500,
     "Conflict": 409,
     "FeedRefused": 409,

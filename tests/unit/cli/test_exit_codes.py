@@ -24,6 +24,7 @@ CODES = {
     "IdentityAway": 6,
     "AccountRefused": 6,
     "BrokenOff": 6,
+    "Busy": 6,
     "TooSlow": 6,
     "TooLarge": 7,
     "NoSpace": 7,

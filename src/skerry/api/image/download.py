@@ -13,7 +13,8 @@ from skerry.api.bodies import freshness
 from skerry.api.context import Site
 from skerry.api.sendfile import send
 from skerry.core.caller import Caller
-from skerry.core.errors import Forbidden, NoData
+from skerry.core.copy import Copy, CopyState
+from skerry.core.errors import Busy, Forbidden, NoData
 from skerry.core.image import Image, Status
 from skerry.core.ranges import requested
 from skerry.transfer.delivery import Delivery
@@ -62,11 +63,17 @@ async def _delivery(site: Site, image: Image, offset: int) -> AsyncIterator[Deli
         async with site.edge.cache.reading(image, offset) as delivery:
             yield delivery
         return
+    if image.home is not None and not _here(site.copies.get(image.id)):
+        raise Busy(f"The bytes of image {image.id} have not come from {image.home} yet.", retry_after=30)
     delivery = Delivery.whole(site.store.path(image.id))
     try:
         yield delivery
     finally:
         delivery.close()
+
+
+def _here(copy: Copy | None) -> bool:
+    return copy is not None and copy.state is CopyState.COMPLETE
 
 
 def _headers(image: Image) -> dict[str, str]:

@@ -118,7 +118,13 @@ def _anew(standing: Standing, epoch: int) -> Standing:
         raise _no(Trouble.OLDER, f"Epoch {epoch} is over, {standing.epoch} has begun.")
     floor = standing.floor if epoch == standing.epoch else 0
     return replace(
-        standing, epoch=epoch, revision=0, digest=digest.EMPTY, round=standing.round + 1, floor=floor
+        standing,
+        epoch=epoch,
+        revision=0,
+        digest=digest.EMPTY,
+        round=standing.round + 1,
+        floor=floor,
+        trouble=None,  # or it would be begun anew with each page; the reason says why it is read again
     )
 
 

@@ -1,7 +1,7 @@
 """What a site holds of a stream, and the pages in which one site gives it to another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -46,11 +46,14 @@ class Place:
     """Where a follower stands: what it says when it asks for more.
 
     At revision 0 it wants the stream from its beginning; `passing`, it is on its way from there to the end.
+    `as_of` is the time of the last head that it has reached, in seconds since the epoch: who has a newer one
+    gives it.
     """
 
     epoch: int = 0
     revision: int = 0
     passing: bool = False
+    as_of: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Standing:
     All of it up to `revision` was taken, and `digest` sums up what lives of it. `floor` is the highest
     revision that was ever vouched for in this epoch. `head` is the last that was reached, true `as_of`,
     proving something until `expires`. `horizon`: tombstones up to it are not kept. `trouble` and `reason` say
-    why nothing is taken any more.
+    why nothing is taken any more; a reason alone, why the stream is being read again.
     """
 
     stream: Stream
@@ -83,7 +86,13 @@ class Standing:
         """What to say when asking for more: what did not add up is read again from the beginning."""
         if self.trouble is Trouble.MIXED:
             return Place(self.epoch)
-        return Place(self.epoch, self.revision, passing=self.round != self.swept)
+        as_of = 0 if self.as_of is None else int(self.as_of.timestamp())
+        return Place(self.epoch, self.revision, passing=self.round != self.swept, as_of=as_of)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that its home vouched for last is here, so that its head can be given on."""
+        return self.swept == self.round and self.revision == self.floor
 
     def judged(self, now: datetime) -> Trouble | None:
         """What is wrong with it at this moment, if anything."""

@@ -9,7 +9,8 @@ A page is a line that begins it, a line for each entry, and a line that ends it:
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +20,10 @@ from skerry.core.feed.entry import Signed, Stream
 from skerry.core.feed.journal import Page, Place, Veil
 
 FEED = "/skerry/v1/feed"
-"""GET it to follow, POST to it what the sites below have written."""
+"""GET it to follow, POST to it what the sites below have written.
+
+GET has the query `after` (places), `but` (streams of which nothing is wanted now) and `wait` (seconds).
+"""
 
 CONTENT_TYPE = "application/jsonl"
 
@@ -70,9 +74,9 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
 
 
 def places_to_query(places: Mapping[Stream, Place]) -> str:
-    """Where a follower stands, as the value of `after`: `centre:1:41,lyon:1:3+` (+: passing)."""
+    """Where a follower stands, as the value of `after`: `centre:1:41:1767225600,lyon:1:3:0*` (*: passing)."""
     return ",".join(
-        f"{stream}:{place.epoch}:{place.revision}{'+' if place.passing else ''}"
+        f"{stream}:{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
         for stream, place in sorted(places.items())
     )
 
@@ -81,10 +85,54 @@ def places_from_query(text: str) -> dict[Stream, Place]:
     """Undo `places_to_query`. Raises ValueError."""
     places = {}
     for part in filter(None, text.split(",")):
-        stream, epoch, revision = part.rsplit(":", 2)
-        passing = revision.endswith("+")
-        places[Stream.parse(stream)] = Place(int(epoch), int(revision.rstrip("+")), passing)
+        stream, epoch, revision, as_of = part.rsplit(":", 3)
+        passing = as_of.endswith("*")
+        places[Stream.parse(stream)] = Place(
+            _count(epoch), _count(revision), passing, _count(as_of.removesuffix("*"))
+        )
     return places
+
+
+def streams_to_query(streams: Iterable[Stream]) -> str:
+    """Streams as the value of `but`."""
+    return ",".join(map(str, sorted(streams)))
+
+
+def streams_from_query(text: str) -> frozenset[Stream]:
+    """Undo `streams_to_query`. Raises ValueError."""
+    return frozenset(Stream.parse(part) for part in text.split(",") if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to POST: where the upper site stands now, what it has refused and why, and the images of
+    which it wants the bytes."""
+
+    places: Mapping[Stream, Place]
+    refused: Mapping[Stream, str]
+    wants: Sequence[str]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "places": places_to_query(self.places),
+            "refused": {str(stream): why for stream, why in self.refused.items()},
+            "wants": list(self.wants),
+        }
+
+    @classmethod
+    def from_wire(cls, document: Any) -> "Receipt":
+        """Undo `to_wire`. Raises ValueError."""
+        if not isinstance(document, dict):
+            raise ValueError(f"no receipt: {document!r:.100}")
+        refused, wants = document.get("refused", {}), document.get("wants", [])
+        if not isinstance(refused, dict) or not isinstance(wants, list):
+            raise ValueError(f"no receipt: {document!r:.100}")
+        return cls(
+            places_from_query(_text(document, "places")),
+            {Stream.parse(stream): str(why) for stream, why in refused.items()},
+            [one for one in wants if isinstance(one, str)],
+        )
 
 
 def _signed(name: str, signed: Signed) -> dict[str, Any]:
@@ -118,6 +166,12 @@ def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"expected a count, got {value!r:.100}")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"expected a count, got {text!r:.100}")
+    return _number(int(text[:20]))
 
 
 def _read(document: Mapping[str, Any], name: str) -> Signed:

@@ -18,6 +18,20 @@ class Span:
     restart: bool
 
 
+def lacks(standing: Standing, place: Place) -> bool:
+    """Whether somebody at `place` can be given something, beside a newer head, of a stream that stands so."""
+    if standing.epoch == 0:
+        return False
+    if place.epoch != standing.epoch or place.revision < standing.revision:
+        return standing.whole or standing.revision > 0
+    return standing.whole and (place.passing or place.revision > standing.revision)
+
+
+def has_newer_head(standing: Standing, place: Place) -> bool:
+    """Whether the home has vouched for its stream again since somebody at `place` heard of it."""
+    return standing.whole and standing.as_of is not None and standing.as_of.timestamp() > place.as_of
+
+
 def span(standing: Standing, place: Place) -> Span:
     """Which part to give. A follower that stands before the oldest tombstone begins anew.
 
@@ -37,14 +51,13 @@ def page(
     """
     more = len(rows) > most
     rows = rows[:most]
-    whole = standing.swept == standing.round and standing.revision == standing.floor
     return Page(
         standing.stream,
         standing.epoch,
         span.restart,
         [row.signed for row in ahead if row.signed is not None and may_read(row)] if more else (),
         [_shown(row, may_read) for row in rows],
-        standing.head if whole else None,
+        standing.head if standing.whole else None,
         more,
     )
 
