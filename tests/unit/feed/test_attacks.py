@@ -32,6 +32,7 @@ def follower(home: Home) -> Follower:
 
 def refuses(follower: Follower, page: Page, trouble: Trouble) -> None:
     before = follower.documents()
+    page = replace(page, place=follower.place)  # whoever lies says that it is what was asked for
     with pytest.raises(FeedRefused) as refusal:
         follower.take(page)
     assert refusal.value.trouble is trouble
@@ -84,6 +85,19 @@ def test_an_old_record_of_something_deleted_is_not_played_again(home: Home, foll
     refuses(follower, replace(home.give(follower.place), items=[first]), Trouble.OLDER)
     assert isinstance(first, Signed)
     refuses(follower, replace(home.give(follower.place), urgent=[first]), Trouble.OLDER)
+
+
+def test_what_was_deleted_does_not_come_back_in_a_catalogue_read_anew_that_never_ends(
+    home: Home, follower: Follower
+) -> None:
+    old = home.give(replace(follower.place, revision=0))
+    home.write("image-0", None, urgent=True)
+    home.prune()
+    follower.follow(home)
+    follower.rows = {key: row for key, row in follower.rows.items() if row.leaf}
+
+    refuses(follower, replace(old, head=None, more=True), Trouble.OLDER)
+    recovers(follower, home)
 
 
 def test_indefinite_freeze(home: Home, follower: Follower) -> None:

@@ -40,8 +40,11 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
 
     `held` are the rows of the objects that the page is about, `keys` those of the stream's home. What is
     taken was signed by its home, is newer than what was held, and, at the end of the stream, is all that
-    lives in it. Raises FeedRefused.
+    lives in it. A page for another place than this is a repetition, or was overtaken: it changes nothing.
+    Raises FeedRefused.
     """
+    if page.place != standing.place:
+        return Taken(standing, (), (), sweep=False)
     head = _head(standing, page, keys)
     if page.restart:
         standing = _anew(standing, page.epoch)
@@ -189,6 +192,9 @@ class _Desk:
 
     def _keep(self, row: Row) -> None:
         old = self._held.get(row.key)
+        if old is None and row.leaf and row.revision <= self._standing.floor:
+            # At the floor all that lived was here, so this did not live then: it was deleted before.
+            raise _no(Trouble.OLDER, f"Revision {row.revision} is of an object that was no more.")
         if old is not None and old.epoch == row.epoch:
             if row.revision < old.revision:
                 raise _no(Trouble.OLDER, f"Revision {row.revision} of an object came after {old.revision}.")

@@ -114,12 +114,13 @@ class Veil:
 class Page:
     """A part of a stream, in the order of its revisions, as one site gives it to another.
 
-    `restart`: it begins the stream anew. `urgent` entries are ahead of their turn, and come again in it.
+    It answers somebody who stood at `place`. `restart`: it begins the stream anew. `urgent` entries are ahead of their turn, and come again in it.
     `more`: there is more at once. A site that has not got to the end itself gives no `head`.
     """
 
     stream: Stream
     epoch: int
+    place: Place
     restart: bool = False
     urgent: Sequence[Signed] = ()
     items: Sequence[Signed | Veil] = ()

@@ -2,7 +2,7 @@
 
 A page is a line that begins it, a line for each entry, and a line that ends it:
 
-    {"stream": "centre", "epoch": 1, "restart": false}
+    {"stream": "centre", "epoch": 1, "place": "1:41:1767225600", "restart": false}
     {"entry": TEXT, "signature": BASE64}             "urgent": true when ahead of its turn
     {"veil": [REVISION, KEY, LEAF]}
     {"end": "centre", "more": false, "head": TEXT, "signature": BASE64}
@@ -34,7 +34,12 @@ PAGE = 500
 def encode(page: Page) -> bytes:
     """The lines of a page."""
     lines: list[dict[str, Any]] = [
-        {"stream": str(page.stream), "epoch": page.epoch, "restart": page.restart},
+        {
+            "stream": str(page.stream),
+            "epoch": page.epoch,
+            "place": _place_to_text(page.place),
+            "restart": page.restart,
+        },
         *({**_signed("entry", one), "urgent": True} for one in page.urgent),
         *(_item(one) for one in page.items),
         {"end": str(page.stream), "more": page.more, **(_signed("head", page.head) if page.head else {})},
@@ -56,6 +61,7 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
             yield Page(
                 Stream.parse(_text(begun, "stream")),
                 _number(begun.get("epoch")),
+                _place_from_text(_text(begun, "place")),
                 bool(begun.get("restart")),
                 urgent,
                 items,
@@ -75,21 +81,15 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
 
 def places_to_query(places: Mapping[Stream, Place]) -> str:
     """Where a follower stands, as the value of `after`: `centre:1:41:1767225600,lyon:1:3:0*` (*: passing)."""
-    return ",".join(
-        f"{stream}:{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
-        for stream, place in sorted(places.items())
-    )
+    return ",".join(f"{stream}:{_place_to_text(place)}" for stream, place in sorted(places.items()))
 
 
 def places_from_query(text: str) -> dict[Stream, Place]:
     """Undo `places_to_query`. Raises ValueError."""
     places = {}
     for part in filter(None, text.split(",")):
-        stream, epoch, revision, as_of = part.rsplit(":", 3)
-        passing = as_of.endswith("*")
-        places[Stream.parse(stream)] = Place(
-            _count(epoch), _count(revision), passing, _count(as_of.removesuffix("*"))
-        )
+        stream, _, place = part.partition(":")
+        places[Stream.parse(stream)] = _place_from_text(place)
     return places
 
 
@@ -133,6 +133,15 @@ class Receipt:
             {Stream.parse(stream): str(why) for stream, why in refused.items()},
             [one for one in wants if isinstance(one, str)],
         )
+
+
+def _place_to_text(place: Place) -> str:
+    return f"{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
+
+
+def _place_from_text(text: str) -> Place:
+    epoch, revision, as_of = text.split(":")
+    return Place(_count(epoch), _count(revision), as_of.endswith("*"), _count(as_of.removesuffix("*")))
 
 
 def _signed(name: str, signed: Signed) -> dict[str, Any]:
