@@ -26,7 +26,15 @@ from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
-from skerry.core.errors import ConfigError, IdentityAway, SkerryError, UpstreamAway, UpstreamFailed
+from skerry.core.errors import (
+    ConfigError,
+    IdentityAway,
+    NoSpace,
+    SkerryError,
+    UpstreamAway,
+    UpstreamFailed,
+)
+from skerry.core.image import Image
 from skerry.identity.connect import connect, upstream_credential
 from skerry.identity.credential import FixedCredential
 from skerry.identity.policy import Policy
@@ -37,9 +45,11 @@ from skerry.sync.follower import Follower
 from skerry.sync.replica import ReplicaCatalogue
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
+from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
 from skerry.transfer.publish import Publisher, Recovered
+from skerry.transfer.sending import Sending
 from skerry.transfer.uploads import Uploads
 from skerry.transfer.web import Web, destinations
 from skerry.upstream.catalogue import RemoteCatalogue
@@ -76,6 +86,21 @@ async def upgrade(config: Config) -> str | None:
         before = await database.version()
         await database.open()
         return before
+
+
+async def begin_anew(config: Config, clock: Clock, belonging: Belonging) -> int:
+    """Begin the records of a site that does not run anew, after it was restored from a backup.
+
+    Returns the new epoch. Raises ConfigError, also when the site runs.
+    """
+    async with AsyncExitStack() as stack:
+        _claim(config.data, stack)
+        database = Database(config.database_url)
+        stack.push_async_callback(database.close)
+        await database.open()
+        journal = _journal(config, clock, database, belonging)
+        await journal.load()
+        return await journal.begin_anew()
 
 
 @asynccontextmanager
@@ -284,7 +309,8 @@ async def _member(parts: _Parts, belonging: Belonging, journal: Journal) -> tupl
     family = belonging.family(journal)
     if belonging.upstream is None:
         source = Source(journal, parts.records, family, gone=parts.publisher.evict)
-        return None, Feed(journal, family, source, None, belonging.peer)
+        deposits = _deposits(parts, claim=_check_space(parts.store), done=lambda: None, cached=False)
+        return None, Feed(journal, family, source, deposits, None, belonging.peer)
     config, clock = parts.config, parts.clock
     session = belonging.session()
     parts.stack.push_async_callback(session.close)
@@ -300,6 +326,7 @@ async def _member(parts: _Parts, belonging: Belonging, journal: Journal) -> tupl
         silent_after=config.feed.silent_after,
     )
     cache = await _cache(parts, upstream, catalogue)
+    sending = Sending(parts.store, parts.copies, upstream, stall=config.upstream.stall)
     follower = Follower(
         journal,
         parts.records,
@@ -308,11 +335,34 @@ async def _member(parts: _Parts, belonging: Belonging, journal: Journal) -> tupl
         upstream.link,
         clock,
         gone=cache.forget,
-        wanted=lambda wanted: None,
+        wanted=sending.wanted,
     )
+    await parts.stack.enter_async_context(_running(sending.run(), "send-bytes"))
     await parts.stack.enter_async_context(_running(follower.run(), "feed"))
     source = Source(journal, parts.records, family, gone=cache.forget)
-    return Edge(upstream, catalogue, cache), Feed(journal, family, source, follower, belonging.peer)
+    deposits = _deposits(parts, claim=cache.give_way, done=sending.look_again, cached=True)
+    feed = Feed(journal, family, source, deposits, follower, belonging.peer)
+    return Edge(upstream, catalogue, cache), feed
+
+
+def _deposits(
+    parts: _Parts, *, claim: Callable[[Image], Awaitable[None]], done: Callable[[], None], cached: bool
+) -> Deposits:
+    api = parts.config.api
+    return Deposits(
+        parts.store, parts.copies, parts.records, parts.publisher,
+        claim=claim, done=done, cached=cached, least=api.min_rate, window=api.slow_after,
+    )  # fmt: skip
+
+
+def _check_space(store: FilesystemStore) -> Callable[[Image], Awaitable[None]]:
+    """At a site whose copies are not evicted there is room, or there is not."""
+
+    async def check(image: Image) -> None:
+        if (image.size or 0) > await asyncio.to_thread(store.free):
+            raise NoSpace(f"There is no space left for image {image.id}.", hint="Free space at this site.")
+
+    return check
 
 
 @asynccontextmanager
@@ -337,6 +387,9 @@ async def _keep_house(site: Site) -> None:
                 await site.edge.cache.sweep()
             if site.home is not None:
                 await site.home.uploads.tidy_up()
+            if site.feed is not None:
+                await site.feed.deposits.sweep()
+                await site.feed.journal.prune(keep=site.config.feed.keep_deleted)
         except Exception:
             log.exception("housekeeping failed; it is tried again")
 

@@ -10,7 +10,6 @@ import aiohttp
 from aiohttp import web
 
 from skerry.catalog.journal import Journal
-from skerry.core.clock import Clock
 from skerry.core.feed.entry import Stream
 from skerry.core.feed.follow import Change
 from skerry.core.feed.offer import MayRead
@@ -83,12 +82,12 @@ class FixedBelonging:
 class Kin:
     """Running sites by name; each but the centre at the end of a line that can be cut."""
 
-    def __init__(self, folder: Path, tree: Tree, stack: AsyncExitStack, clock: Clock | None) -> None:
+    def __init__(self, folder: Path, tree: Tree, stack: AsyncExitStack, silent_after: float) -> None:
         self.tree = tree
         self.lines: dict[str, Link] = {}
         self._folder = folder
         self._stack = stack
-        self._clock = clock
+        self._silent_after = silent_after
         self._sites: dict[str, Api] = {}
         self._running: dict[str, AsyncExitStack] = {}
         self._urls: dict[str, str] = {}
@@ -109,12 +108,12 @@ class Kin:
         upstream = self._urls.get(name)
         sections: dict[str, Mapping[str, Any]] = {
             "upstream": {"timeout": 0.4, "stall": 2},
-            "feed": {"silent_after": "1h"},
+            "feed": {"silent_after": self._silent_after},
         }
         config = settings(self.folder(name), **sections, **self._port(name))
         running_ = self._running[name] = await self._stack.enter_async_context(AsyncExitStack())
         belonging = FixedBelonging(name, self.tree, upstream)
-        site = await running_.enter_async_context(running(config, self._clock, belonging))
+        site = await running_.enter_async_context(running(config, None, belonging))
         self._sites[name] = site
         return site
 
@@ -130,11 +129,11 @@ class Kin:
 
 @asynccontextmanager
 async def kin(
-    folder: Path, above: Mapping[str, str | None], clock: Clock | None = None
+    folder: Path, above: Mapping[str, str | None], *, silent_after: float = 3600
 ) -> AsyncIterator[Kin]:
     """A tree of running sites; `above` names the upstream of each, the centre first."""
     async with AsyncExitStack() as stack:
-        result = Kin(folder, Tree(above), stack, clock)
+        result = Kin(folder, Tree(above), stack, silent_after)
         for name in above:
             await result.start(name)
         yield result

@@ -20,6 +20,7 @@ from skerry.sync.family import Family
 from skerry.sync.follower import Follower
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
+from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.uploads import Uploads
 from skerry.upstream.client import UpstreamImages
@@ -54,12 +55,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What a site has that is one of several: its journal, what it gives to sites below, what it follows
-    above (None at the centre), and how it knows from which site a request comes."""
+    """What a site has that is one of several: its journal, what it gives to sites below and takes from them,
+    what it follows above (None at the centre), and how it knows from which site a request comes."""
 
     journal: Journal
     family: Family
     source: Source
+    deposits: Deposits
     follower: Follower | None
     peer: Peer
 

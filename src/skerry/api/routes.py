@@ -20,9 +20,11 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
+from skerry.api.site import copies as deposits
 from skerry.api.site import feed, metrics, status, uploads
 from skerry.core.caller import Caller
 from skerry.core.feed.lines import FEED
+from skerry.transfer.sending import COPIES
 
 Handler = Callable[[web.Request, Site, Caller], Awaitable[web.StreamResponse]]
 """What answers a request of somebody known."""
@@ -46,6 +48,7 @@ OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
 
 BETWEEN: Mapping[str, Mapping[str, OpenHandler]] = {
     FEED: {"GET": feed.follow, "POST": feed.send},
+    f"{COPIES}/{{image_id}}": {"HEAD": deposits.show, "PATCH": deposits.append},
 }
 """For other sites, which are known by their certificate."""
 

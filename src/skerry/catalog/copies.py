@@ -1,14 +1,17 @@
 """Which bytes are at this site: all of it in memory, every change of state in the database first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from skerry.catalog import schema
 from skerry.catalog.database import Database
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
+from skerry.core.image import Status
+
+_FIXED = (Status.ACTIVE, Status.DEACTIVATED)
 
 Rule = Callable[[Copy | None], Copy | None]
 """From what is known of a copy, if anything, to what shall be; None leaves no row."""
@@ -40,6 +43,18 @@ class Copies:
     def all(self) -> list[Copy]:
         """Every copy."""
         return list(self._copies.values())
+
+    async def lacking(self, homes: Collection[str], most: int) -> list[str]:
+        """Images of these homes whose bytes are fixed, and whole nowhere here; the oldest first."""
+        images, copies = schema.images.c, schema.copies.c
+        whole = exists().where(copies.image_id == images.id, copies.state == CopyState.COMPLETE)
+        query = (
+            select(images.id)
+            .where(images.home.in_(homes), images.status.in_(_FIXED), images.size.is_not(None), ~whole)
+            .order_by(images.created_at, images.id)
+            .limit(most)
+        )
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
 
     async def put(self, copy: Copy) -> None:
         """Add a copy, or replace what was known of it."""

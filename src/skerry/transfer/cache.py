@@ -16,7 +16,7 @@ from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
-from skerry.core.errors import NoData, NoSpace, NotFound, SkerryError, WrongBytes
+from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, WrongBytes
 from skerry.core.eviction import make_room, occupied
 from skerry.core.image import Image
 from skerry.core.retries import Retries
@@ -144,6 +144,14 @@ class Cache:
         if self._copies.get(image_id) is not None:
             await self._remove(image_id)
 
+    async def give_way(self, image: Image) -> None:
+        """Make room for an image that another way brings here, and stop fetching it. Raises NoSpace."""
+        copy = self._copies.get(image.id)
+        if copy is not None and copy.cached:
+            await self._remove(image.id)
+        async with self._admission:
+            await self._make_room(image.size or 0)
+
     async def clear(self, *, cached: bool = True, queued: bool = True) -> None:
         """Remove all copies, the queue, or both, each as `delete` does. What is pinned stays."""
         for copy in self._copies.all():
@@ -199,12 +207,7 @@ class Cache:
             log.error("image %s: its file is gone; it is fetched again", image.id)
             return None
         if delivery.size != image.size:
-            log.error(
-                "image %s: its file has %d bytes, not %d; it is fetched again",
-                image.id,
-                delivery.size,
-                image.size,
-            )
+            log.error("image %s: its file has %d bytes; it is fetched again", image.id, delivery.size)
             delivery.close()
             return None
         self._copies.touch(image.id)
@@ -221,6 +224,9 @@ class Cache:
         """The running fetch of an image, or a new one. To be called by who has the admission."""
         if not self._upstream.link.connected:
             raise self._upstream.link.away()
+        copy = self._copies.get(image.id)
+        if copy is not None and copy.state is CopyState.PARTIAL and not copy.cached:
+            raise Busy(f"Image {image.id} is on its way here from {image.home}.", retry_after=5)
         running = self._fetches.get(image.id)
         if running is not None and running.size == image.size:
             return running
@@ -241,15 +247,18 @@ class Cache:
             return
         if copy is not None and copy.state is not CopyState.QUEUED:
             await self._publisher.requeue(image.id)  # its bytes are damaged, or of another size
-        free = await asyncio.to_thread(self._store.free)
-        limit = min(self.limit, sum(map(self._written, self._copies.all())) + free)
-        await self._evict_for(image.size or 0, limit=limit)
+        await self._make_room(image.size or 0)
         await self._copies.change(
             image.id,
             lambda copy: replace(
                 copy or self._new(image), state=CopyState.PARTIAL, size=image.size, durable=0
             ),
         )
+
+    async def _make_room(self, need: int) -> None:
+        free = await asyncio.to_thread(self._store.free)
+        limit = min(self.limit, sum(map(self._written, self._copies.all())) + free)
+        await self._evict_for(need, limit=limit)
 
     def _written(self, copy: Copy) -> int:
         """Bytes of the disk that a copy takes already."""

@@ -167,7 +167,7 @@ class Fetch:
         self._progress.set()
 
     async def _receive(self) -> None:
-        algorithm, expected = _promised_digest(self.image)
+        algorithm, expected = promised_digest(self.image)
         tally = Tally((algorithm,) if algorithm else ())
         try:
             if self._partial.size() > self.size:
@@ -252,7 +252,7 @@ class Fetch:
                     yield chunk
 
 
-def _promised_digest(image: Image) -> tuple[str | None, str | None]:
+def promised_digest(image: Image) -> tuple[str | None, str | None]:
     """The strongest digest that the record gives."""
     algorithm = image.os_hash_algo
     if algorithm and image.os_hash_value and _digest_size(algorithm):

@@ -62,9 +62,9 @@ class Publisher:
         """
         return await self._alone(image_id, self._publish(image_id, partial, size, rule))
 
-    async def keep(self, image_id: str, partial: Partial, size: int) -> None:
-        """In a cache: make the verified partial file the bytes of an image of upstream."""
-        await self._alone(image_id, self._keep(image_id, partial, size))
+    async def keep(self, image_id: str, partial: Partial, size: int, *, cached: bool = True) -> None:
+        """Make the verified partial file the bytes of an image of another site; see Copy for `cached`."""
+        await self._alone(image_id, self._keep(image_id, partial, size, cached))
 
     async def checkpoint(
         self,
@@ -135,10 +135,10 @@ class Publisher:
         reached("publish.recorded")
         return image
 
-    async def _keep(self, image_id: str, partial: Partial, size: int) -> None:
+    async def _keep(self, image_id: str, partial: Partial, size: int, cached: bool) -> None:
         await asyncio.to_thread(self._store.publish, partial, image_id)
         reached("keep.bytes-visible")
-        whole = self._becomes(image_id, CopyState.COMPLETE, size=size, durable=size, cached=True)
+        whole = self._becomes(image_id, CopyState.COMPLETE, size=size, durable=size, cached=cached)
         await self._copies.change(image_id, whole)
         reached("keep.recorded")
 

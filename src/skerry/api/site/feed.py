@@ -1,6 +1,7 @@
 """The feed for the sites below: what they follow, and what they send up. Source: `core.feed.lines`."""
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ _WAIT = 30.0
 
 async def follow(request: web.Request, site: Site) -> web.Response:
     """GET /skerry/v1/feed: the next pages for who stands at `after`; waits `wait` seconds for them."""
-    feed, name = _feed(request, site)
+    feed, name = asking(request, site)
     try:
         places = lines.places_from_query(request.query.get("after", ""))
         but = lines.streams_from_query(request.query.get("but", ""))
@@ -33,17 +34,18 @@ async def follow(request: web.Request, site: Site) -> web.Response:
 
 async def send(request: web.Request, site: Site) -> web.Response:
     """POST /skerry/v1/feed: take what a part of the tree has written, and say what is lacking."""
-    feed, name = _feed(request, site)
+    feed, name = asking(request, site)
     body = await _read(request)
     try:
         pages = list(lines.decode(body.splitlines()))
     except ValueError as error:
         raise InvalidInput(f"The feed makes no sense: {error}.") from None
     receipt = await feed.source.receive(name, pages)
-    return json_answer(receipt.to_wire())
+    wants = await feed.deposits.wanted(feed.family.subtree(name))
+    return json_answer(replace(receipt, wants=wants).to_wire())
 
 
-def _feed(request: web.Request, site: Site) -> tuple[Feed, str]:
+def asking(request: web.Request, site: Site) -> tuple[Feed, str]:
     """The feed and who asks for it. Raises Forbidden unless a site does."""
     if site.feed is None:
         raise NotFound("This site stands alone: it has no feed.")

@@ -28,7 +28,7 @@ async def show(request: web.Request, site: Site, caller: Caller) -> web.Response
     """HEAD: how far the upload is."""
     image_id = request.match_info["image_id"]
     await seen(site, caller, image_id, "upload_image")
-    return _answer(await home(site).uploads.progress(image_id), site)
+    return standing(await home(site).uploads.progress(image_id), site)
 
 
 async def append(request: web.Request, site: Site, caller: Caller) -> web.Response:
@@ -37,14 +37,14 @@ async def append(request: web.Request, site: Site, caller: Caller) -> web.Respon
     await seen(site, caller, image_id, "upload_image")
     if request.content_type != _TYPE:
         raise UnsupportedMedia(f"The content type has to be {_TYPE}, not {request.content_type}.")
-    offset, complete = _offset(request), _complete(request)
+    offset, complete = offset_of(request), _complete(request)
     try:
         progress = await home(site).uploads.append(
             image_id, offset, chunks(request), complete=complete, length=request.content_length
         )
     except WrongOffset as error:
-        return _mismatch(error, offset)
-    return _answer(progress, site)
+        return mismatch(error, offset)
+    return standing(progress, site)
 
 
 async def cancel(request: web.Request, site: Site, caller: Caller) -> web.Response:
@@ -55,7 +55,8 @@ async def cancel(request: web.Request, site: Site, caller: Caller) -> web.Respon
     return no_content()
 
 
-def _offset(request: web.Request) -> int:
+def offset_of(request: web.Request) -> int:
+    """Where a sender goes on. Raises InvalidInput."""
     text = request.headers.get("Upload-Offset", "")
     if not re.fullmatch(r"[0-9]{1,15}", text):
         raise InvalidInput("Upload-Offset has to be a number of bytes.")
@@ -69,7 +70,8 @@ def _complete(request: web.Request) -> bool:
     return text == _TRUE
 
 
-def _answer(progress: Progress, site: Site) -> web.Response:
+def standing(progress: Progress, site: Site) -> web.Response:
+    """The answer that says where an upload stands."""
     headers = {
         "Upload-Offset": str(progress.offset),
         "Upload-Complete": _TRUE if progress.complete else _FALSE,
@@ -79,7 +81,7 @@ def _answer(progress: Progress, site: Site) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-def _mismatch(error: WrongOffset, offset: int) -> web.Response:
+def mismatch(error: WrongOffset, offset: int) -> web.Response:
     """The draft's problem document (RFC 9457), which says where to go on."""
     document = {
         "type": _MISMATCH,
