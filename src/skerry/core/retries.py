@@ -28,11 +28,6 @@ class Retries:
         """Whether it may be tried."""
         return self._pauses.get(key, (now, 0.0))[0] <= now
 
-    def pause(self, key: str, now: float) -> float | None:
-        """Seconds until it may be tried; 0 when that is over, None when it has not failed."""
-        known = self._pauses.get(key)
-        return None if known is None else max(0.0, known[0] - now)
-
     def wait(self, now: float) -> float | None:
         """Seconds until the next of them is due; None when nothing is waited for."""
         return min((at - now for at, _ in self._pauses.values() if at > now), default=None)
