@@ -1,0 +1,71 @@
+"""The tree of sites as one of them knows it: by the records that the centre has written."""
+
+from typing import TYPE_CHECKING
+
+from skerry.core.feed.entry import Kind, Stream
+from skerry.core.feed.journal import Row
+from skerry.core.feed.offer import MayRead
+from skerry.core.placement.sites import Site as Placed
+from skerry.core.placement.sites import SiteState as PlacedState
+from skerry.core.signing import PublicKey
+from skerry.core.site import MEMBERS, SiteRecord, SiteState, site_from_body, subtree
+from tests.sim.images import entry_of, readers_of
+from tests.sim.keys import SimPublicKey
+
+if TYPE_CHECKING:
+    from tests.sim.site import Site
+
+CENTRE = "centre"
+
+
+class Family:
+    """What a site knows of the others."""
+
+    def __init__(self, site: "Site") -> None:
+        self._site = site
+        self._sites: dict[str, SiteRecord] = {}
+        self._subtrees: dict[str, frozenset[str]] = {}
+        self.learn()
+
+    def learn(self) -> None:
+        """The centre's stream has changed."""
+        told = self._site.journal.objects(Kind.SITE, Stream(CENTRE))
+        self._sites = {name: site_from_body(body) for name, body in sorted(told.items())}
+        self._subtrees = {}
+
+    def keys(self, home: str) -> tuple[PublicKey, ...]:
+        """With which a home may sign; that of the centre is pinned."""
+        record = self._sites.get(home)
+        known = () if record is None else tuple(SimPublicKey(key.raw) for key in record.keys)
+        return (*known, self._site.pinned) if home == CENTRE else known
+
+    def subtree(self, site: str) -> frozenset[str]:
+        """A site and all that are below it."""
+        if site not in self._subtrees:
+            self._subtrees[site] = subtree(self._sites, site)
+        return self._subtrees[site]
+
+    def admits(self, site: str, key: PublicKey) -> bool:
+        """Whether a site is let in."""
+        record = self._sites.get(site)
+        return record is not None and record.state in MEMBERS and key in record.keys
+
+    def may_read(self, site: str) -> MayRead:
+        """What a site may read: what it, or a site below it, is named for, or everybody."""
+        below = self.subtree(site)
+
+        def may(row: Row) -> bool:
+            if row.signed is None or row.kind is not Kind.IMAGE:
+                return row.signed is not None
+            readers = readers_of(entry_of(row.signed).body)
+            return readers is None or not readers.isdisjoint(below)
+
+        return may
+
+    def placed(self) -> Placed:
+        """This site as placements see it."""
+        record = self._sites.get(self._site.name)
+        if record is None:
+            return Placed(self._site.name)
+        state = PlacedState.DRAINING if record.state is SiteState.DRAINING else PlacedState.ACTIVE
+        return Placed(record.name, record.labels, state)
