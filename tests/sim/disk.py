@@ -6,6 +6,7 @@ from typing import Any
 
 from skerry.core.feed.entry import Stream
 from skerry.core.feed.journal import Row, Standing
+from skerry.core.image import Image
 from skerry.core.placement.observed import Held, PinnedBy
 
 
@@ -46,6 +47,7 @@ class Record:
 
     home: str
     body: Mapping[str, Any]
+    image: Image
 
 
 @dataclass

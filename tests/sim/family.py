@@ -1,6 +1,8 @@
 """The tree of sites as one of them knows it: by the records that the centre has written."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from skerry.core.feed.entry import Kind, Stream
 from skerry.core.feed.journal import Row
@@ -8,7 +10,7 @@ from skerry.core.feed.offer import MayRead
 from skerry.core.placement.sites import Site as Placed
 from skerry.core.placement.sites import SiteState as PlacedState
 from skerry.core.signing import PublicKey
-from skerry.core.site import MEMBERS, SiteRecord, SiteState, site_from_body, subtree
+from skerry.core.site import SiteRecord, SiteState, check_admitted, site_from_body, subtree
 from tests.sim.images import entry_of, readers_of
 from tests.sim.keys import SimPublicKey
 
@@ -30,13 +32,13 @@ class Family:
     def learn(self) -> None:
         """The centre's stream has changed."""
         told = self._site.journal.objects(Kind.SITE, Stream(CENTRE))
-        self._sites = {name: site_from_body(body) for name, body in sorted(told.items())}
+        self._sites = {name: _record(body) for name, body in sorted(told.items())}
         self._subtrees = {}
 
     def keys(self, home: str) -> tuple[PublicKey, ...]:
         """With which a home may sign; that of the centre is pinned."""
         record = self._sites.get(home)
-        known = () if record is None else tuple(SimPublicKey(key.raw) for key in record.keys)
+        known = () if record is None else record.keys
         return (*known, self._site.pinned) if home == CENTRE else known
 
     def subtree(self, site: str) -> frozenset[str]:
@@ -45,10 +47,9 @@ class Family:
             self._subtrees[site] = subtree(self._sites, site)
         return self._subtrees[site]
 
-    def admits(self, site: str, key: PublicKey) -> bool:
-        """Whether a site is let in."""
-        record = self._sites.get(site)
-        return record is not None and record.state in MEMBERS and key in record.keys
+    def check(self, site: str, key: PublicKey) -> None:
+        """Raise Forbidden unless a site is let in with this key."""
+        check_admitted(self._sites.get(site), site, key, self._site.clock.now())
 
     def may_read(self, site: str) -> MayRead:
         """What a site may read: what it, or a site below it, is named for, or everybody."""
@@ -69,3 +70,8 @@ class Family:
             return Placed(self._site.name)
         state = PlacedState.DRAINING if record.state is SiteState.DRAINING else PlacedState.ACTIVE
         return Placed(record.name, record.labels, state)
+
+
+def _record(body: Mapping[str, Any]) -> SiteRecord:
+    record = site_from_body(body)
+    return replace(record, keys=tuple(SimPublicKey(key.raw) for key in record.keys))

@@ -55,6 +55,7 @@ class Follower:
 
     def _failed(self, error: SkerryError) -> None:
         self.trouble = str(error)
+        self._site.world.note(self._site.name, f"cannot follow: {error}")
         self._site.after(self._backoff.failed(), self.step)
 
     def _take(self, pages: Sequence[Given], began: float) -> None:

@@ -1,6 +1,7 @@
 """Images as the simulator makes and reads them: the production documents, read once for all sites."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -41,8 +42,10 @@ def entry_of(signed: Signed) -> Entry:
 @lru_cache(maxsize=4096)
 def image_of(signed: Signed) -> Image | None:
     """The image of an entry; None when it is no more. Raises ValueError for nonsense."""
-    body = entry_of(signed).body
-    return None if body is None else image_from_document(body)[0]
+    entry = entry_of(signed)
+    if entry.body is None:
+        return None
+    return replace(image_from_document(entry.body)[0], home=entry.stream.home)
 
 
 def readers_of(body: Mapping[str, Any] | None) -> frozenset[str] | None:

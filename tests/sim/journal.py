@@ -1,6 +1,6 @@
 """The journal of a site, as `catalog.journal` keeps it, over tables in memory. The rules are `core.feed`'s."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from skerry.core.feed.journal import Page, Place, Row, Standing
 from skerry.core.feed.offer import MayRead, page, span
 from skerry.core.signing import PublicKey
 from tests.sim.disk import Database, Ledger, Record
-from tests.sim.images import entry_of
+from tests.sim.images import entry_of, image_of
 
 if TYPE_CHECKING:
     from tests.sim.site import Site
@@ -182,7 +182,7 @@ class Journal:
             with self._site.transaction() as database:
                 before = self.rows(stream)
                 taken, forgotten = self._take_on(database, given.page, keys)
-                self._apply(database, stream, taken.changes)
+                self._apply(database, stream, taken)
                 self._site.reached("feed.applied")
         except FeedRefused as why:
             self._remember(stream, why)
@@ -214,16 +214,20 @@ class Journal:
             database.ledgers[stream] = Ledger(taken.standing, rows)
         return taken, forgotten
 
-    def _apply(self, database: Database, stream: Stream, changes: Sequence[Change]) -> None:
+    def _apply(self, database: Database, stream: Stream, taken: Taken) -> None:
         """What a page does to the catalogue, as `catalog.writer.Writer.take` does it."""
         if stream.channel is not Channel.RECORDS:
             return
-        for change in changes:
+        signed = {row.id: row.signed for row in taken.rows if row.kind is Kind.IMAGE}
+        for change in taken.changes:
             known = database.records.get(change.id)
             if change.kind is not Kind.IMAGE or (known is not None and known.home != stream.home):
                 continue
             if change.entry is not None and change.entry.body is not None:
-                database.records[change.id] = Record(stream.home, change.entry.body)
+                text = signed[change.id]
+                image = image_of(text) if text is not None else None
+                assert image is not None, "a change says what its row does not"
+                database.records[change.id] = Record(stream.home, change.entry.body, image)
             else:
                 database.records.pop(change.id, None)
 

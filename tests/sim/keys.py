@@ -26,6 +26,10 @@ class SimKey(SigningKey):
     def __init__(self, name: str, number: int = 0) -> None:
         self.public = SimPublicKey(hashlib.sha256(f"{name}/{number}".encode()).digest())
 
+    def become(self, other: SigningKey) -> None:
+        """From now on sign as `other` does, wherever this one is held."""
+        self.public = other.public
+
     def sign(self, message: bytes) -> bytes:
         """64 bytes that only this key can make."""
         return _mac(self.public.raw, message)

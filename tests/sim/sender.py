@@ -109,6 +109,7 @@ class Sender:
         site.after(0.0 if sent else 0.5, self.step)
 
     def _failed(self, error: SkerryError) -> None:
+        self._site.world.note(self._site.name, f"does not hear: {error}")
         self._places = None
         self._site.after(self._backoff.failed(), self.step)
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from skerry.core.errors import Forbidden, NoSpace, SkerryError
+from skerry.core.errors import NoSpace, SkerryError
 from skerry.core.signing import PublicKey
 from tests.sim.cache import Cache
 from tests.sim.disk import Database, Disk
@@ -68,6 +68,8 @@ class Site:
         self.clock = SiteClock(world)
         self.disk = Disk()
         self.relay: Relay = Honest()
+        self.rewound = False
+        """Whether it was restored from a backup, and no person has begun its records anew since."""
         self.space = 0
         """Bytes that its cache may take."""
         self.up = False
@@ -159,6 +161,8 @@ class Site:
         """Start again with an old database; the files are those of today."""
         self.crash("restored", back_after=1.0)
         self.disk.database = backup
+        self.rewound = True
+        self.clock.offset = 0.0
         held = ((stream, row) for stream, ledger in backup.ledgers.items() for row in ledger.rows.values())
         self.world.truth.goes_back(self.name, held)
 
@@ -179,8 +183,7 @@ class Site:
     def receive(self, handle: Handle, name: str, key: PublicKey, reply: Reply) -> None:
         """A request of a site below."""
         try:
-            if not self.family.admits(name, key):
-                raise Forbidden(f"{name} is not let in.")
+            self.family.check(name, key)
             handle(self, reply)
         except SkerryError as error:
             reply(error)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from skerry.core.site import SiteRecord
+from tests.sim.settings import draw
 from tests.sim.truth import Truth
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.now = 0.0
+        self.settings = draw(self.rng)
         self.truth = Truth()
         self.sites: dict[str, Site] = {}
         self.lines: dict[str, Line] = {}
         """The line of each site to the one above it, by the name of the lower one."""
+        self.wanted_sites: dict[str, SiteRecord] = {}
+        """What the operator wants the centre to say of the sites."""
         self.faults: Counter[str] = Counter()
         """How often each kind of fault has had an effect."""
         self.deeds: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """When something that failed is worth another try: later each time."""
 
 import random
+from collections.abc import Callable
 
 
 class Retries:
@@ -28,6 +29,11 @@ class Retries:
         """Whether it may be tried."""
         return self._pauses.get(key, (now, 0.0))[0] <= now
 
+    def pause(self, key: str, now: float) -> float | None:
+        """Seconds until it may be tried; 0 when that is over, None when it has not failed."""
+        known = self._pauses.get(key)
+        return None if known is None else max(0.0, known[0] - now)
+
     def wait(self, now: float) -> float | None:
         """Seconds until the next of them is due; None when nothing is waited for."""
         return min((at - now for at, _ in self._pauses.values() if at > now), default=None)
@@ -40,16 +46,19 @@ class Backoff:
     ("full jitter"), so that those who lost the same thing at one moment do not come back at one moment.
     """
 
-    def __init__(self, *, first: float, longest: float) -> None:
+    def __init__(
+        self, *, first: float, longest: float, uniform: Callable[[float, float], float] = random.uniform
+    ) -> None:
         self._first = first
         self._longest = longest
+        self._uniform = uniform
         self._failures = 0
 
     def failed(self, at_least: float = 0.0) -> float:
         """The next pause; `at_least` is what the other side has asked for."""
         bound = min(self._first * 2.0 ** min(self._failures, 60), self._longest)
         self._failures += 1
-        return at_least + random.uniform(0.0, bound)
+        return at_least + self._uniform(0.0, bound)
 
     def succeeded(self) -> None:
         """Begin at the first pause again."""

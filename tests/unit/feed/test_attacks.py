@@ -173,6 +173,24 @@ def test_a_restored_home_that_has_written_other_records_since_is_noticed_too(
     assert "one" in follower.documents()
 
 
+def test_a_restored_home_that_has_deleted_and_pruned_other_records_since_is_noticed_too(
+    home: Home, follower: Follower
+) -> None:
+    backup = dict(home.rows), home.standing
+    home.write("one", {})
+    home.write("two", {})
+    follower.follow(home)
+    home.rows, home.standing = dict(backup[0]), backup[1]
+    home.write("three", {})
+    home.write("three", None)
+    home.prune()
+    home.write("four", {})
+
+    refuses(follower, home.give(follower.place), Trouble.MIXED)
+    refuses(follower, home.give(follower.place), Trouble.OLDER)
+    assert {"one", "two"} <= follower.documents().keys()
+
+
 def test_an_epoch_that_is_over_does_not_come_back(home: Home, follower: Follower) -> None:
     old = home.give(replace(follower.place, revision=0))
     home.begin_anew()

@@ -26,13 +26,15 @@ class Change:
 class Taken:
     """What a page comes to: to be kept in one transaction.
 
-    `sweep`: what was not seen in this round is no more, if `check_sweep` agrees.
+    `sweep`: what was not seen in this round is no more, if `check_sweep` agrees. `known` is the highest
+    revision of the page's epoch that had been vouched for before.
     """
 
     standing: Standing
     rows: tuple[Row, ...]
     changes: tuple[Change, ...]
     sweep: bool
+    known: int = 0
 
 
 def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[PublicKey, ...]) -> Taken:
@@ -75,18 +77,19 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
         trouble=None,
         reason="",
     )
-    return Taken(reached, desk.rows, desk.changes, sweep=sweep)
+    return Taken(reached, desk.rows, desk.changes, sweep=sweep, known=standing.floor)
 
 
 def check_sweep(taken: Taken, newest: int | None) -> None:
     """Raise FeedRefused when the follower would forget what its home cannot have deleted.
 
-    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. Behind
-    the horizon of the head the home would still have its tombstone.
+    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. It was
+    deleted after that, and after what was vouched for before, when all that was held lived. Behind the
+    horizon of the head the home would still have the tombstone.
     """
     head = taken.standing.head
     assert head is not None
-    if newest is not None and newest > head.head().horizon:
+    if newest is not None and max(newest, taken.known) >= head.head().horizon:
         raise _no(
             Trouble.OLDER,
             f"Its home does not know revision {newest} any more, and has not deleted it.",
