@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from skerry.core.copy import Copy as CoreCopy
 from skerry.core.copy import CopyState
 from skerry.core.errors import NoSpace, NotFound, SkerryError
-from skerry.core.eviction import make_room
+from skerry.core.eviction import make_room, occupied
 from skerry.core.feed.entry import Channel, Kind
 from skerry.core.feed.follow import Change
 from skerry.core.image import Image
 from skerry.core.placement.actions import Fetch as Order
 from skerry.core.placement.observed import Held
+from skerry.core.placement.rule import Mode
 from skerry.core.retries import Retries
 from tests.sim.deposits import Deposits
 from tests.sim.disk import Copy, Database, File, Record
@@ -155,6 +156,24 @@ class Cache:
         busy = {image_id for image_id, count in self._reading.items() if count}
         for image_id in make_room(known, need, limit=self.site.space, busy=busy):
             self.evict(image_id)
+
+    def can_hold(self, image: Image) -> bool:
+        """Whether an image could be here, if only on its way to others."""
+        desire = self.site.reconciler.desire(image.id)
+        if desire is not None and desire.mode is Mode.NEVER:
+            return False
+        copy = self.copies.get(image.id)
+        if self.site.upstream is None or (copy is not None and copy.state is Held.PARTIAL):
+            return True
+        comes_from_below = not self.source_of(self.site.disk.database.records[image.id])
+        known = [_core(copy) for copy in self.copies.values()]
+        if comes_from_below:
+            return occupied(known) + (image.size or 0) <= self.site.space
+        try:
+            make_room(known, image.size or 0, limit=self.site.space, busy=())
+        except NoSpace:
+            return False
+        return True
 
     def new(self, image: Image) -> Copy:
         """The row of an image that is to come."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from skerry.core.errors import NoSpace, SkerryError, WrongBytes
 from skerry.core.image import Image
 from skerry.core.placement.observed import Held
-from skerry.core.placement.rule import Mode
 from skerry.core.retries import Retries
 from tests.sim.disk import File
 from tests.sim.fetch import PARTS, PATIENCE
@@ -35,14 +34,7 @@ class Deposits:
         copy = cache.copies.get(image.id)
         if not image.has_data or (copy is not None and copy.state is Held.COMPLETE):
             return False
-        if site.upstream is None:
-            return True
-        desire = site.reconciler.desire(image.id)
-        if desire is not None and desire.mode is Mode.NEVER:
-            return False
-        taken = sum(c.size for c in cache.copies.values() if c.cached and c.state is not Held.QUEUED)
-        promised = copy is not None and copy.state is Held.PARTIAL
-        return promised or taken + (image.size or 0) <= site.space
+        return site.upstream is None or cache.can_hold(image)
 
     def stands(self, image_id: str) -> int:
         """How many bytes of a deposit are here."""

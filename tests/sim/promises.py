@@ -116,10 +116,30 @@ def _waits(fetch: Fetch, now: float) -> bool:
 
 
 def _can_come(site: "Site", image_id: str) -> bool:
-    """Whether there are right bytes of an image where they would come from."""
+    """Whether there are bytes of an image, and each site on their way here can hold them."""
     record = site.disk.database.records[image_id]
-    home = site.world.sites[record.home]
-    return home.up and home.cache.whole(image_id) is not None
+    for relay in _way(site, record.home):
+        if relay.cache.whole(image_id) is not None:
+            return True
+        if not relay.cache.can_hold(record.image):
+            return False
+    return False
+
+
+def _way(site: "Site", home: str) -> list["Site"]:
+    """The sites from the next one to the home of an image, along the tree."""
+    sites = site.world.sites
+    up, down = _upwards(site), _upwards(sites[home])
+    meeting = next(other for other in up if other in down)
+    way = up[: up.index(meeting) + 1] + down[: down.index(meeting)][::-1]
+    return way[1:]
+
+
+def _upwards(site: "Site") -> list["Site"]:
+    way = [site]
+    while way[-1].upstream is not None:
+        way.append(site.world.sites[way[-1].upstream])
+    return way
 
 
 def _differences(where: str, expected: dict[tuple[Kind, str], object], held: dict[tuple[Kind, str], object]) -> list[str]:

@@ -34,7 +34,7 @@ def draw(rng: random.Random) -> Settings:
         regions=rng.choice((0, 1, 1, 2)),
         edges=rng.randint(1, 4),
         page=rng.choice((1, 2, 3, 5, 8, 500)),
-        head_lifetime=rng.choice((120.0, 600.0)),
+        head_lifetime=rng.choice((400.0, 600.0)),
         keep_deleted=rng.choice((120.0, 600.0, 3600.0)),
         deeds=rng.randint(20, 60),
         faults=rng.randint(4, 16),
