@@ -8,7 +8,7 @@ to write instead.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -126,6 +126,20 @@ class UpstreamSection(_Section, frozen=True):
     cafile: str = ""
 
 
+class SitesSection(_Section, frozen=True):
+    """This site among others: `listen` is HOST:PORT for other sites, `url` what they are told.
+
+    A site that listens and has not joined another is a centre. `cert`, `key` and `authority` are PEM files of
+    the operator's, all three, instead of certificates by the centre.
+    """
+
+    listen: str = ""
+    url: str = ""
+    cert: str = ""
+    key: str = ""
+    authority: str = ""
+
+
 class FeedSection(_Section, frozen=True):
     """Records that travel between sites.
 
@@ -185,6 +199,7 @@ class Config(_Section, frozen=True):
     keystone: KeystoneSection = KeystoneSection()
     policy: PolicySection = PolicySection()
     upstream: UpstreamSection = UpstreamSection()
+    sites: SitesSection = SitesSection()
     feed: FeedSection = FeedSection()
     cache: CacheSection = CacheSection()
     imports: ImportsSection = ImportsSection()
@@ -211,8 +226,22 @@ class Config(_Section, frozen=True):
     @property
     def listen(self) -> tuple[str, int]:
         """Host and port that the API listens on."""
-        host, _, port = self.api.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.api.listen)
+
+    @property
+    def listen_to_sites(self) -> tuple[str, int] | None:
+        """Host and port that other sites are listened to on, if they are."""
+        return _address(self.sites.listen) if self.sites.listen else None
+
+
+def _address(text: str) -> tuple[str, int]:
+    """HOST:PORT. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -313,8 +342,7 @@ def _check_combinations(config: Config, source: str) -> None:
         raise refuse("[api] listen", "must be HOST:PORT", 'Write listen = "127.0.0.1:9292".') from None
     if not 0 <= port < 65536:
         raise refuse("[api] listen", f"has no such port {port}", 'Write listen = "127.0.0.1:9292".')
-    loopback = host in ("localhost", "::1") or host.startswith("127.")
-    if config.identity.method == "noauth" and not loopback:
+    if config.identity.method == "noauth" and not _is_loopback(host):
         raise refuse(
             "[identity] method",
             f"noauth makes everybody an administrator, and [api] listen is reachable from outside ({host})",
@@ -340,4 +368,50 @@ def _check_combinations(config: Config, source: str) -> None:
     if config.upstream.auth == "http_basic" and not config.upstream.username:
         raise refuse(
             "[upstream] username", "is needed with http_basic", "Write the site's user and password."
+        )
+    _check_sites(config, refuse)
+
+
+def _check_sites(config: Config, refuse: Callable[[str, str, str], ConfigError]) -> None:
+    """The combinations of [sites]."""
+    sites = config.sites
+    given = [bool(sites.cert), bool(sites.key), bool(sites.authority)]
+    if any(given) and not all(given):
+        raise refuse(
+            "[sites] cert, key and authority",
+            "belong together",
+            "Name all three files, or none: then the centre issues certificates.",
+        )
+    if sites.url and not re.match(r"https://[^/]+", sites.url):
+        raise refuse("[sites] url", "is not an https URL", 'Write url = "https://centre.example:9293".')
+    if sites.url and not sites.listen:
+        raise refuse("[sites] url", "is set and [sites] listen is not", "Set listen, or drop url.")
+    if not sites.listen:
+        return
+    try:
+        address = config.listen_to_sites
+    except ValueError:
+        address = None
+    if address is None or not 0 <= address[1] < 65536:
+        raise refuse("[sites] listen", "must be HOST:PORT", 'Write listen = "0.0.0.0:9293".')
+    if config.upstream.url:
+        raise refuse(
+            "[sites] listen",
+            "is set and so is [upstream] url",
+            "A site between others joins its upstream: take [upstream] url out, and run skerry join.",
+        )
+    if _is_loopback(address[0]):
+        return
+    if config.identity.method == "noauth":
+        raise refuse(
+            "[identity] method",
+            f"noauth makes everybody an administrator, and [sites] listen is reachable from outside"
+            f" ({address[0]})",
+            'Write method = "keystone" or "http_basic", or listen on 127.0.0.1.',
+        )
+    if not sites.url:
+        raise refuse(
+            "[sites] url",
+            "is needed when sites are listened to from outside",
+            'Write what they reach it by, as url = "https://centre.example:9293".',
         )

@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection
@@ -10,7 +12,7 @@ from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
 from skerry.catalog.records import Records
 from skerry.core.copy import Copy, CopyState
-from skerry.core.image import Image
+from skerry.core.image import Image, Status
 from tests.simulators.clock import ManualClock
 
 NOW = ManualClock().now()
@@ -142,3 +144,38 @@ async def test_a_change_may_make_a_copy_or_leave_none(copies: Copies, database: 
     await copies.change("a", lambda _: None)
     for known in (copies, await _loaded(database)):
         assert known.get("a") is None
+
+
+async def test_bytes_that_are_lacking_are_those_of_fixed_images_of_these_homes_that_are_not_whole_here(
+    copies: Copies, records: Records
+) -> None:
+    def image(n: int, home: str | None, status: Status = Status.ACTIVE, size: int | None = 3) -> Image:
+        created = NOW + timedelta(seconds=-n)
+        return Image(str(UUID(int=n)), created, NOW, status=status, size=size, home=home)
+
+    wanted = [image(1, "lyon"), image(2, "lyon", Status.DEACTIVATED), image(3, "brest")]
+    others = [
+        image(4, "nice"),
+        image(5, None),
+        image(6, "lyon", Status.SAVING),
+        image(7, "lyon", size=None),
+        image(8, "lyon"),
+    ]
+    for one in (*wanted, *others):
+        await records.put(one)
+    await copies.put(Copy(wanted[0].id, CopyState.PARTIAL))
+    await copies.put(Copy(others[-1].id, CopyState.COMPLETE))
+
+    assert await copies.lacking({"lyon", "brest"}, 10) == [one.id for one in reversed(wanted)]
+    assert await copies.lacking({"lyon", "brest"}, 1) == [wanted[-1].id]
+    assert await copies.lacking((), 10) == []
+
+
+async def test_orphans_are_copies_of_images_that_nothing_is_known_of(
+    copies: Copies, records: Records
+) -> None:
+    known = Image(str(UUID(int=1)), NOW, NOW)
+    await records.create(known)
+    for image_id in (known.id, "a", "b"):
+        await copies.put(Copy(image_id, CopyState.COMPLETE))
+    assert sorted(await copies.orphans()) == ["a", "b"]

@@ -82,12 +82,12 @@ class FixedBelonging:
 class Kin:
     """Running sites by name; each but the centre at the end of a line that can be cut."""
 
-    def __init__(self, folder: Path, tree: Tree, stack: AsyncExitStack, silent_after: float) -> None:
+    def __init__(self, folder: Path, tree: Tree, stack: AsyncExitStack, feed: Mapping[str, Any]) -> None:
         self.tree = tree
         self.lines: dict[str, Link] = {}
         self._folder = folder
         self._stack = stack
-        self._silent_after = silent_after
+        self._feed = feed
         self._sites: dict[str, Api] = {}
         self._running: dict[str, AsyncExitStack] = {}
         self._urls: dict[str, str] = {}
@@ -108,7 +108,7 @@ class Kin:
         upstream = self._urls.get(name)
         sections: dict[str, Mapping[str, Any]] = {
             "upstream": {"timeout": 0.4, "stall": 2},
-            "feed": {"silent_after": self._silent_after},
+            "feed": self._feed,
         }
         config = settings(self.folder(name), **sections, **self._port(name))
         running_ = self._running[name] = await self._stack.enter_async_context(AsyncExitStack())
@@ -128,12 +128,10 @@ class Kin:
 
 
 @asynccontextmanager
-async def kin(
-    folder: Path, above: Mapping[str, str | None], *, silent_after: float = 3600
-) -> AsyncIterator[Kin]:
-    """A tree of running sites; `above` names the upstream of each, the centre first."""
+async def kin(folder: Path, above: Mapping[str, str | None], **feed: Any) -> AsyncIterator[Kin]:
+    """A tree of running sites; `above` names the upstream of each, the centre first; `feed` is for [feed]."""
     async with AsyncExitStack() as stack:
-        result = Kin(folder, Tree(above), stack, silent_after)
+        result = Kin(folder, Tree(above), stack, {"silent_after": "1h", **feed})
         for name in above:
             await result.start(name)
         yield result

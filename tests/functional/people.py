@@ -13,6 +13,7 @@ import bcrypt
 import msgspec
 
 from skerry.api.context import Site
+from skerry.core.clock import Clock
 from tests.functional.sites import running, settings
 
 USERS = ("admin", "alice", "bob", "carol")
@@ -83,12 +84,17 @@ def _session(url: str, user: str) -> aiohttp.ClientSession:
 
 
 @asynccontextmanager
-async def peopled(data: Path, **sections: dict[str, Any]) -> AsyncIterator[Peopled]:
+async def peopled(
+    data: Path, clock: Clock | None = None, **sections: Mapping[str, Any]
+) -> AsyncIterator[Peopled]:
     """A running home that knows `USERS`; `admin` is an administrator."""
     htpasswd = data / "htpasswd"
     htpasswd.write_text("".join(f"{user}:{_DIGEST}\n" for user in USERS))
     identity = {"method": "http_basic", "htpasswd": htpasswd, "admins": "admin"}
-    async with running(settings(data, identity=identity, **sections)) as api, AsyncExitStack() as sessions:
+    async with (
+        running(settings(data, identity=identity, **sections), clock) as api,
+        AsyncExitStack() as sessions,
+    ):
         result = Peopled(api.site, api.url)
         for person in (result.admin, result.alice, result.bob, result.carol):
             await sessions.enter_async_context(person.session)

@@ -14,11 +14,22 @@ from aiohttp import hdrs, web
 from skerry.api.bodies import refuse_body
 from skerry.api.context import Site
 from skerry.api.errors import answer_error, answer_status, status_of
-from skerry.api.forward import by_home
+from skerry.api.federation import connection_of, let_in, visitor
+from skerry.api.forward import by_home, forward
 from skerry.api.image import versions
-from skerry.api.routes import BETWEEN, LOCAL, OPEN, READ, WRITE, Handler, OpenHandler
+from skerry.api.routes import (
+    BETWEEN,
+    CENTRAL,
+    LOCAL,
+    NEWCOMERS,
+    OPEN,
+    READ,
+    WRITE,
+    Handler,
+    OpenHandler,
+)
 from skerry.api.traffic import OTHER, Answer
-from skerry.core.errors import SkerryError
+from skerry.core.errors import Forbidden, SkerryError
 
 log = logging.getLogger(__name__)
 
@@ -34,33 +45,44 @@ def application(site: Site) -> web.Application:
         for method, answer in methods.items():
             app.router.add_route(method, path, counted(method, path, answer))
         app.router.add_route("*", path, counted(OTHER, path, _refuse_method(", ".join(methods))))
-    app.router.add_route("*", "/{path:.*}", counted(OTHER, OTHER, _answer_open(site, _unknown_path)))
+    app.router.add_route(
+        "*", "/{path:.*}", counted(OTHER, OTHER, _answer_open(site, _unknown_path, newcomers=False))
+    )
     return app
 
 
 def _routes(site: Site) -> dict[str, dict[str, Answer]]:
     """path -> method -> what answers there."""
     routes: dict[str, dict[str, Answer]] = {}
-    for open_table in (OPEN, BETWEEN):
+    for open_table in (OPEN, NEWCOMERS, BETWEEN):
         for path, open_handlers in open_table.items():
             for method, open_handler in open_handlers.items():
-                routes.setdefault(path, {})[method] = _answer_open(site, open_handler)
-    for table in (READ, LOCAL, WRITE):
+                answer = _answer_open(site, open_handler, newcomers=open_table is NEWCOMERS)
+                routes.setdefault(path, {})[method] = answer
+    for table in (READ, LOCAL, WRITE, CENTRAL):
         for path, handlers in table.items():
             for method, handler in handlers.items():
-                right = by_home(site, handler) if table is WRITE else handler
-                routes.setdefault(path, {})[method] = _answer(site, right)
+                right = handler
+                if table is WRITE:
+                    right = by_home(site, handler)
+                elif table is CENTRAL and site.edge is not None:
+                    right = forward
+                routes.setdefault(path, {})[method] = _answer(site, right, sites=table is READ)
     return routes
 
 
-def _answer(site: Site, handler: Handler) -> Answer:
-    """Have `handler` answer a caller who is known."""
+def _answer(site: Site, handler: Handler, *, sites: bool) -> Answer:
+    """Have `handler` answer a caller who is known; other sites too, if it is for `sites`."""
     identity = site.identity
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             method = request.method
-            caller = identity.known(request.headers)
+            caller = visitor(site.federation, request)
+            if caller is not None and not sites:
+                raise Forbidden(f"Site {caller.site} may read images here, and nothing else.")
+            if caller is None:
+                caller = identity.known(request.headers)
             if caller is None:
                 caller = await identity.identify(request.headers, write=method not in ("GET", "HEAD"))
             if method in ("GET", "DELETE"):
@@ -72,12 +94,20 @@ def _answer(site: Site, handler: Handler) -> Answer:
     return answer
 
 
-def _answer_open(site: Site, handler: OpenHandler) -> Answer:
-    """Have `handler` answer anybody."""
+def _answer_open(site: Site, handler: OpenHandler, *, newcomers: bool) -> Answer:
+    """Have `handler` answer anybody; at the sites' listener those who are let in there, and `newcomers`.
+
+    A site that was sent away while it waited for its answer does not get it.
+    """
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            return await handler(request, site)
+            if newcomers:
+                return await handler(request, site)
+            let_in(site.federation, request)
+            response = await handler(request, site)
+            let_in(site.federation, request)
+            return response
         except Exception as error:
             return _failed(request, site, error)
 
@@ -97,7 +127,10 @@ def _failed(request: web.Request, site: Site, error: Exception) -> web.StreamRes
             request.transport.abort()
         return web.Response(status=status)  # which is counted, and sent to nobody
     if isinstance(error, SkerryError):
-        return answer_error(request, error, challenge=site.identity.challenge)
+        answer = answer_error(request, error, challenge=site.identity.challenge)
+        if isinstance(error, Forbidden) and connection_of(request) is not None:
+            answer.force_close()  # it may come again with a newer certificate
+        return answer
     return answer_status(request, status, "The server has met an unexpected error.")
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from aiohttp import web
 
+from skerry.api.federation import Federation
+from skerry.api.renewal import Renewal
 from skerry.api.traffic import Traffic
 from skerry.catalog.base import Catalogue, EdgeCatalogue, PrimaryCatalogue
 from skerry.catalog.copies import Copies
@@ -69,7 +71,8 @@ class Feed:
 @dataclass(frozen=True, slots=True)
 class Site:
     """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
-    its readers are answered from, `records` what is on disk, `traffic` what it has been asked."""
+    its readers are answered from, `records` what is on disk, `traffic` what it has been asked.
+    `federation` is what makes it one of several, `renewal` keeps its key."""
 
     config: Config
     clock: Clock
@@ -83,4 +86,6 @@ class Site:
     home: Home | None
     edge: Edge | None
     feed: Feed | None = None
+    federation: Federation | None = None
+    renewal: Renewal | None = None
     traffic: Traffic = field(default_factory=Traffic)

@@ -1,6 +1,7 @@
 """Where connections come in."""
 
 import asyncio
+import ssl
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -17,8 +18,10 @@ class Door:
         self._patience = patience
         self._new: dict[RequestHandler, asyncio.TimerHandle] = {}
 
-    async def open(self, server: "web.Server", host: str, port: int) -> asyncio.Server:
-        """Let connections to `server` in. Raises OSError."""
+    async def open(
+        self, server: "web.Server", host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> asyncio.Server:
+        """Let connections to `server` in, by TLS if `tls` is given. Raises OSError."""
         loop = asyncio.get_running_loop()
 
         def enter() -> RequestHandler:
@@ -26,7 +29,10 @@ class Door:
             self._new[guest] = loop.call_later(self._patience, self._send_away, guest)
             return guest
 
-        return await loop.create_server(enter, host, port, backlog=1024)
+        patience = self._patience if tls is not None else None
+        return await loop.create_server(
+            enter, host, port, backlog=1024, ssl=tls, ssl_handshake_timeout=patience
+        )
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from skerry.api.access import seen
 from skerry.api.context import Edge, Site
+from skerry.api.federation import FORWARDED
 from skerry.core.caller import Caller
 from skerry.core.errors import Conflict, NotFound, UpstreamFailed
 from skerry.core.feed.lines import places_from_query, places_to_query
@@ -26,9 +27,6 @@ _HOP_BY_HOP = frozenset(
      "transfer-encoding", "upgrade", "host", "content-length", "expect", "server", "date",
      "content-encoding", "accept-encoding"}
 )  # fmt: skip
-
-FORWARDED = "Skerry-Forwarded"
-"""Says that a site passes on what a user has sent to it."""
 
 WRITTEN = "Skerry-Written"
 """Where the home's records stand after a write, as a place in the feed."""

@@ -21,8 +21,9 @@ from skerry.api.image import (
 )
 from skerry.api.site import cache as copies
 from skerry.api.site import copies as deposits
-from skerry.api.site import feed, metrics, status, uploads
+from skerry.api.site import feed, join, metrics, sites, status, uploads
 from skerry.core.caller import Caller
+from skerry.core.enrolment import JOIN
 from skerry.core.feed.lines import FEED
 from skerry.transfer.sending import COPIES
 
@@ -44,7 +45,12 @@ OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
     "/healthcheck": {"GET": health, "HEAD": health},
     "/metrics": {"GET": metrics.show},
 }
-"""For anybody."""
+"""For anybody; at the sites' listener for sites alone."""
+
+NEWCOMERS: Mapping[str, Mapping[str, OpenHandler]] = {
+    JOIN: {"GET": join.show, "POST": join.enrol},
+}
+"""For anybody, at either listener."""
 
 BETWEEN: Mapping[str, Mapping[str, OpenHandler]] = {
     FEED: {"GET": feed.follow, "POST": feed.send},
@@ -63,7 +69,7 @@ READ: Routes = {
     "/v2/info/stores": {"GET": discovery.stores},
     "/v2/info/usage": {"GET": discovery.usage},
 }
-"""Answered from this site's catalogue, whichever kind it is."""
+"""Answered from this site's catalogue, whichever kind it is, to users and to other sites."""
 
 LOCAL: Routes = {
     "/v2/cache": {"GET": cache.index, "DELETE": cache.clear},
@@ -72,6 +78,9 @@ LOCAL: Routes = {
     "/v2/cache/nodes/{image_id}": {"GET": cache.nodes},
     "/v2/cache/{image_id}": {"PUT": cache.queue, "DELETE": cache.delete},
     "/skerry/v1/status": {"GET": status.show},
+    "/skerry/v1/sites": {"GET": sites.index},
+    "/skerry/v1/sites/{name}": {"GET": sites.show},
+    "/skerry/v1/rotate": {"POST": sites.rotate},
     "/skerry/v1/cache": {"GET": copies.listing},
     "/skerry/v1/cache/prune": {"POST": copies.prune},
     "/skerry/v1/cache/{image_id}/pin": {"PUT": copies.pin, "DELETE": copies.unpin},
@@ -97,3 +106,9 @@ WRITE: Routes = {
     },
 }
 """What changes a record or its bytes: done at the image's home, and passed on to it at an edge."""
+
+CENTRAL: Routes = {
+    "/skerry/v1/sites": {"POST": sites.add},
+    "/skerry/v1/sites/{name}": {"PATCH": sites.update, "DELETE": sites.remove},
+}
+"""Done at the centre, and passed on to it by all others."""

@@ -56,6 +56,12 @@ class Copies:
         )
         return await self._database.read(lambda connection: list(connection.scalars(query)))
 
+    async def orphans(self) -> list[str]:
+        """Copies of images that no record is known of."""
+        recorded = exists().where(schema.images.c.id == schema.copies.c.image_id)
+        query = select(schema.copies.c.image_id).where(~recorded)
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
+
     async def put(self, copy: Copy) -> None:
         """Add a copy, or replace what was known of it."""
         await self._database.write(lambda connection: self.put_on(connection, copy))

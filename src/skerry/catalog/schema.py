@@ -188,7 +188,8 @@ invitations = Table(
     "invitations",
     metadata,
     Column("site", _text(64), primary_key=True),
-    Column("secret", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("used_by", LargeBinary),
 )
-"""Sites that may join once: the digest of the secret in their token, and until when. Only at the centre."""
+"""Sites that may join once, see core.enrolment.Invitation: the public half of their token; at the centre."""

@@ -16,6 +16,9 @@ COMMANDS = {
     "push": "upload an image file, going on where an earlier attempt broke off",
     "pull": "download an image, going on where an earlier attempt broke off",
     "status": "what a site has, is doing, and knows of its upstream",
+    "site": "say which sites belong together: invite, see, label, move and send away",
+    "join": "make this machine's site a member of others",
+    "feed": "begin a site's records anew after it was restored from a backup",
     "cache": "see and steer the copies that an edge keeps",
 }
 

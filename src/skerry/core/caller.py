@@ -9,6 +9,7 @@ class Caller:
 
     `project_id` is what images are owned by (Glance's `owner`); None for a caller without a project, whose
     credential is for a system (`system_scope`), a domain (`domain_id`), or nothing.
+    `site` is the name of the site that asks on its own behalf, which may read and do nothing else.
     `expires_at` is the end of the credential in seconds since the epoch, or None.
     """
 
@@ -20,4 +21,5 @@ class Caller:
     project_domain_id: str | None = None
     system_scope: str | None = None
     domain_id: str | None = None
+    site: str | None = None
     expires_at: float | None = field(default=None, compare=False)

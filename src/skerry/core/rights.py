@@ -22,9 +22,10 @@ def needs_membership(caller: Caller, image: Image) -> bool:
 def visible(caller: Caller, image: Image, is_member: bool = False) -> bool:
     """Whether the image exists for the caller.
 
-    `is_member`: it is shared with the caller's project, whatever that project has answered.
+    For a site it does: what of it some may not read is for the policy. `is_member`: it is shared with the
+    caller's project, whatever that project has answered.
     """
-    if caller.is_admin or image.owner is None:
+    if caller.is_admin or caller.site is not None or image.owner is None:
         return True
     if image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY):
         return True
@@ -35,4 +36,4 @@ def visible(caller: Caller, image: Image, is_member: bool = False) -> bool:
 
 def scope(caller: Caller) -> Scope:
     """Whose eyes a list is seen with."""
-    return Scope(project_id=caller.project_id, is_admin=caller.is_admin)
+    return Scope(project_id=caller.project_id, is_admin=caller.is_admin or caller.site is not None)

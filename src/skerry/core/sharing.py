@@ -34,7 +34,7 @@ def check_may_answer(caller: Caller, image: Image, project_id: str) -> None:
 
 def shown(caller: Caller, image: Image, members: Sequence[Member]) -> list[Member]:
     """The members that the caller may know of: all of an own image, else themselves."""
-    if caller.is_admin or _owns(caller, image):
+    if caller.is_admin or caller.site is not None or _owns(caller, image):
         return list(members)
     return [member for member in members if member.project_id == caller.project_id]
 

@@ -1,7 +1,7 @@
 """Sites as records: what is known of each, and the tree that they form.
 
-Every site is an object of kind `site` in the centre's stream of records, so that all sites know of all others:
-by which keys they sign, at which site they hang, which labels they carry.
+Every site is an object of kind `site` in the centre's stream of records, so that all sites know of all
+others: by which keys they sign, at which site they hang, which labels they carry.
 """
 
 import re
@@ -159,12 +159,18 @@ def move_to(site: SiteRecord, state: Any) -> SiteRecord:
     try:
         new = SiteState(state)
     except ValueError:
-        raise InvalidInput(f"A site cannot be {state!r:.100}.", hint="Say active, draining, revoked.") from None
+        raise InvalidInput(
+            f"A site cannot be {state!r:.100}.", hint="Say active, draining, revoked."
+        ) from None
     if site.upstream is None:
         raise Conflict(f"{site.name} is the centre, and stays active.", site=site.name)
     if new is not site.state and new not in _NEXT[site.state]:
-        hint = "Remove it and add it again." if site.state is SiteState.REVOKED else "It becomes so by joining."
-        raise Conflict(f"Site {site.name} is {site.state} and cannot become {new}.", hint=hint, site=site.name)
+        hint = (
+            "Remove it and add it again." if site.state is SiteState.REVOKED else "It becomes so by joining."
+        )
+        raise Conflict(
+            f"Site {site.name} is {site.state} and cannot become {new}.", hint=hint, site=site.name
+        )
     return replace(site, state=new)
 
 
@@ -218,6 +224,13 @@ def check_upstream(sites: Mapping[str, SiteRecord], name: str, upstream: Any) ->
     if above.state is SiteState.REVOKED:
         raise Conflict(f"{name} cannot hang at {above.name}, which is revoked.", site=name)
     return above.name
+
+
+def hang(sites: Mapping[str, SiteRecord], site: SiteRecord, upstream: Any) -> SiteRecord:
+    """The site below another upstream. Raises NotFound, Conflict."""
+    if site.upstream is None:
+        raise Conflict(f"{site.name} is the centre, and has no upstream.", site=site.name)
+    return replace(site, upstream=check_upstream(sites, site.name, upstream))
 
 
 def check_admitted(site: SiteRecord | None, name: str, key: PublicKey | None, now: datetime) -> None:

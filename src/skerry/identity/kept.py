@@ -6,13 +6,13 @@ them, every token is checked once more.
 """
 
 import logging
-import os
 import secrets
 from pathlib import Path
 
 import msgspec
 
 from skerry.core.caller import Caller
+from skerry.identity.durable import replace_file
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32
@@ -51,7 +51,7 @@ class Kept:
         """Replace the file, durably; whether that was possible. Blocks."""
         failure = ""
         try:
-            _replace(self._path, msgspec.json.encode(snapshot))
+            replace_file(self._path, msgspec.json.encode(snapshot))
         except OSError as error:
             failure = str(error)
         if failure and failure != self._failure:
@@ -64,25 +64,8 @@ class Kept:
             key = path.read_bytes() if path.exists() else b""
             if len(key) != _KEY_BYTES:
                 key = secrets.token_bytes(_KEY_BYTES)
-                _replace(path, key)
+                replace_file(path, key)
             return key
         except OSError as error:
             _log.warning("%s: what is known of tokens is forgotten with a restart: %s", path, error)
             return secrets.token_bytes(_KEY_BYTES)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file anew: after a crash it is the old one or the new one."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

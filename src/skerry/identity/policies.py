@@ -1,4 +1,4 @@
-"""Glance's rule names and its default rules (2026.1), as a plain table.
+"""Glance's rule names and its default rules (2026.1), and those of Skerry (`skerry:…`), as a plain table.
 
 Each entry is a check in oslo.policy's language. An operator's policy.yaml overrides single entries. The
 checks assume that the caller may see the image at all (`core.rights.visible`), as they do in Glance: that is
@@ -57,7 +57,14 @@ DEFAULTS: Mapping[str, str] = {
     "add_task": "rule:default",
     "modify_task": "rule:default",
     "tasks_api_access": ADMIN,
+    "skerry:sites_read": ADMIN,
+    "skerry:sites_write": ADMIN,
 }
+
+SITE_READS = frozenset(
+    {"get_images", "get_image", "download_image", "download_from_store", "get_member", "get_members"}
+)
+"""What other sites may do, whatever the rules say; nothing else."""
 
 UNSCOPED = frozenset({"default", "context_is_admin", "service_api"})
 """Rules that hold for tokens of every scope; all others are for tokens of a project alone."""

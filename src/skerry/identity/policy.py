@@ -10,8 +10,9 @@ from skerry.core import rights
 from skerry.core.caller import Caller
 from skerry.core.errors import Forbidden, NotFound
 from skerry.core.image import Image, Visibility
+from skerry.core.site import ReaderScope
 from skerry.identity import rules
-from skerry.identity.policies import DEFAULTS
+from skerry.identity.policies import DEFAULTS, SITE_READS
 from skerry.identity.watched import Watched
 
 _MOST_DECIDED = 20_000
@@ -26,9 +27,12 @@ class Policy:
     A decision is pure in the rule, the caller and those attributes of the image that the rules refer to, so
     it is remembered. A change of the operator's file takes effect with the next question. Raises ConfigError
     when the file cannot be used.
+
+    Other sites are not subject to the rules: they read what `site_reads` lets them have, and do nothing else.
     """
 
-    def __init__(self, section: PolicySection) -> None:
+    def __init__(self, section: PolicySection, site_reads: ReaderScope = lambda site, image: True) -> None:
+        self._site_reads = site_reads
         self._file = (
             Watched(Path(section.file), lambda text: rules.load(text, section.file)) if section.file else None
         )
@@ -44,6 +48,8 @@ class Policy:
 
         `member`: the image is shared with the caller's project.
         """
+        if caller.site is not None:
+            return rule in SITE_READS and (image is None or self._site_reads(caller.site, image))
         if self._file is not None and (now := self._file.get()) is not self._rules:
             self._take(now)
         key: Any = (rule, caller)

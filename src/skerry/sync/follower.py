@@ -150,19 +150,21 @@ class Follower:
             if stream.channel is Channel.RECORDS and stream.home not in own and stream not in paused
         }
         wait = min(self._wait, self._rereads.wait(began) or self._wait)
-        pages = await self._above.poll(places, but=paused, wait=wait)
-        before = self._stand(pages)
-        for page in pages:
-            await self._take(page, own)
-        if not pages:
+        given = await self._above.poll(places, but=paused, wait=wait)
+        if not given:
             await asyncio.sleep(began + _LEAST_POLL - time.monotonic())
-        elif self._stand(pages) == before and not any(page.stream in self._troubled for page in pages):
-            raise UpstreamFailed("The site above gives what is here already.")
+            return
+        pages = [page for page in given if page.stream not in paused]
+        before = self._stand(pages)
+        refused = [page.stream for page in pages if not await self._take(page, own)]
+        if self._stand(pages) == before and not refused:
+            raise UpstreamFailed("The site above gives what is here already, or was not asked for.")
 
     def _stand(self, pages: Sequence[Page]) -> list[Standing]:
         return [self._journal.standing(page.stream) for page in pages]
 
-    async def _take(self, page: Page, own: frozenset[str]) -> None:
+    async def _take(self, page: Page, own: frozenset[str]) -> bool:
+        """Keep a page; False when it is refused, and its stream is left alone for a while."""
         stream = page.stream
         try:
             if stream.channel is not Channel.RECORDS or stream.home in own:
@@ -175,12 +177,13 @@ class Follower:
             self._troubled.add(stream)
             self._rereads.failed(str(stream), time.monotonic())
             log.error("the feed of %s is not taken: %s", stream, why)
-            return
+            return False
         if taken.standing.trouble is None and not taken.standing.reason:
             self._troubled.discard(stream)
             self._rereads.forget(str(stream))
         await self._family.learn(stream, taken.changes)
         await tell_gone(self._gone, taken.changes)
+        return True
 
     # Up
 

@@ -13,6 +13,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from skerry.catalog.copies import Copies
 from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.core.errors import Busy, FeedRefused, Forbidden, SkerryError
@@ -48,9 +49,12 @@ Gone = Callable[[str], Awaitable[None]]
 class Source:
     """Answers the sites below. Raises Busy rather than having too many wait."""
 
-    def __init__(self, journal: Journal, records: Records, family: Family, *, gone: Gone) -> None:
-        """`gone` hears of images that are no more."""
+    def __init__(
+        self, journal: Journal, records: Records, family: Family, *, gone: Gone, follows: bool
+    ) -> None:
+        """`gone` hears of images that are no more; `follows`: there is a site above."""
         self._gone = gone
+        self._follows = follows
         self._journal = journal
         self._records = records
         self._family = family
@@ -113,6 +117,20 @@ class Source:
                     refused[page.stream] = str(why)
         known = (stream for stream in self._journal.streams() if stream.home in own)
         return Receipt({stream: self._journal.standing(stream).place for stream in known}, refused, ())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the records of every home were read to their end once: what is unknown is no more then."""
+        name = self._family.name
+        known = [stream for stream in self._journal.streams() if stream.channel is Channel.RECORDS]
+        others = [self._journal.standing(stream) for stream in known if stream.home != name]
+        return all(standing.head is not None for standing in others) and bool(others or not self._follows)
+
+    async def sweep(self, copies: Copies) -> None:
+        """Remove the bytes of images that are no more, as far as that was not done at once."""
+        for image_id in await copies.orphans() if self.complete else ():
+            log.info("image %s is no more, and so are its bytes", image_id)
+            await self._gone(image_id)
 
     async def _take(self, page: Page) -> None:
         home = page.stream.home

@@ -113,17 +113,10 @@ class Deposits:
         finally:
             del self._senders[image_id]
 
-    async def sweep(self) -> None:
-        """Remove bytes of images that are no more."""
-        for copy in self._copies.all():
-            if not copy.cached and copy.image_id not in self._senders:
-                await self._sweep(copy.image_id)
-
     async def _sweep(self, image_id: str) -> None:
         try:
             await self._records.get(image_id)
         except NotFound:
-            log.info("image %s is no more, and so are its bytes", image_id)
             await self._publisher.evict(image_id)
 
     async def _end_sender(self, image_id: str) -> None:

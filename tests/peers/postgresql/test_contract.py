@@ -5,3 +5,4 @@ from tests.contract.test_copies import *  # noqa: F403
 from tests.contract.test_journal import *  # noqa: F403
 from tests.contract.test_primary_catalogue import *  # noqa: F403
 from tests.contract.test_records_that_travel import *  # noqa: F403
+from tests.contract.test_sites import *  # noqa: F403

@@ -145,8 +145,9 @@ def upgrade() -> None:
     op.create_table(
         "invitations",
         sa.Column("site", _text(64), nullable=False),
-        sa.Column("secret", sa.LargeBinary, nullable=False),
+        sa.Column("key", sa.LargeBinary, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("used_by", sa.LargeBinary),
         sa.PrimaryKeyConstraint("site", name="invitations_pkey"),
     )
 
