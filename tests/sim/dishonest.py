@@ -1,6 +1,7 @@
 """What a relay that is not honest makes of what it passes on: the attacks of The Update Framework.
 
-It has the place of a site, and so it is let in, but it has the keys of nobody else.
+It has the place of a site, and so it is let in, but it has the keys of nobody else. One thing it does not do
+here, because nobody could tell: say of an entry that the follower may not read it, though it may.
 """
 
 from collections.abc import Callable, Sequence
@@ -117,6 +118,15 @@ class Dishonest:
             return replace(page, urgent=[forged])
         return replace(page, items=[forged])
 
+    def forges_veils(self, site: "Site", page: Page) -> Page:
+        """Hides entries behind veils of its own making, with numbers that will not come for long."""
+        held = sorted(site.journal.rows(page.stream).values(), key=lambda row: row.revision)
+        if not held:
+            return page
+        row = site.world.rng.choice(held)
+        revision = page.place.revision + site.world.rng.choice((1, 1000))
+        return replace(page, items=[Veil(revision, row.key, row.leaf, row.signature)])
+
     def changes_a_letter(self, site: "Site", page: Page) -> Page:
         """Leaves the signature as it is."""
         items: list[Signed | Veil] = list(page.items)
@@ -135,5 +145,6 @@ _TRICKS: Sequence[Callable[[Dishonest, "Site", Page], Page | None]] = (
     Dishonest.mixes,
     Dishonest.swaps_streams,
     Dishonest.forges,
+    Dishonest.forges_veils,
     Dishonest.changes_a_letter,
 )

@@ -27,12 +27,22 @@ class Family:
         self._site = site
         self._sites: dict[str, SiteRecord] = {}
         self._subtrees: dict[str, frozenset[str]] = {}
+        self._version: object = None
+        self._read: dict[str, tuple[Mapping[str, Any], SiteRecord]] = {}
         self.learn()
 
     def learn(self) -> None:
-        """The centre's stream has changed."""
+        """The centre's stream may have changed."""
+        version = self._site.journal.version(Stream(CENTRE))
+        if version is self._version:
+            return
+        self._version = version
         told = self._site.journal.objects(Kind.SITE, Stream(CENTRE))
-        self._sites = {name: _record(body) for name, body in sorted(told.items())}
+        before, self._read = self._read, {}
+        for name, body in sorted(told.items()):
+            known = before.get(name)
+            self._read[name] = known if known and known[0] is body else (body, _record(body))
+        self._sites = {name: record for name, (_, record) in self._read.items()}
         self._subtrees = {}
 
     def keys(self, home: str) -> tuple[PublicKey, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tests.sim.disk import File
 from tests.sim.dishonest import Dishonest, Honest
 from tests.sim.line import Line
-from tests.sim.persons import bring_right
+from tests.sim.persons import bring_right, write_sites
 
 if TYPE_CHECKING:
     from tests.sim.site import Site
@@ -48,6 +48,7 @@ def end(world: "World") -> None:
         site.relay = Honest()
         if site.rewound:
             bring_right(site)
+    write_sites(world)
 
 
 def _some_line(world: "World") -> tuple[str, Line]:
@@ -172,7 +173,7 @@ KINDS = frozenset(
         "cut", "slow", "lost answers", "repeated requests", "late requests", "crash: power", "crash: restored",
         "restored from a backup", "clock forward", "clock back", "disk full", "copy deleted by hand", "bad copy",
         "relay: drops", "relay: withholds", "relay: replays", "relay: replays_without_end", "relay: mixes",
-        "relay: swaps_streams", "relay: forges", "relay: changes_a_letter", "relay: changes bytes",
+        "relay: swaps_streams", "relay: forges", "relay: forges_veils", "relay: changes_a_letter", "relay: changes bytes",
         *(f"crash: {label}" for label in LABELS),
     }
 )  # fmt: skip

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from skerry.core.feed.documents import image_from_document
-from skerry.core.feed.entry import Entry, Signed
+from skerry.core.feed.entry import Entry, Head, Signed
 from skerry.core.image import Image, Status, Visibility
 
 READERS = "sim_readers"
@@ -37,6 +37,12 @@ def new_image(image_id: str, name: str, size: int, now: datetime, properties: Ma
 def entry_of(signed: Signed) -> Entry:
     """What a signed text says."""
     return signed.entry()
+
+
+@lru_cache(maxsize=4096)
+def head_of(signed: Signed) -> Head:
+    """What the signed text of a head says."""
+    return signed.head()
 
 
 @lru_cache(maxsize=4096)

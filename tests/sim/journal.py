@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from skerry.catalog.heads import Heads
@@ -14,7 +14,7 @@ from skerry.core.feed.journal import Page, Place, Row, Standing
 from skerry.core.feed.offer import MayRead, page, span
 from skerry.core.signing import PublicKey
 from tests.sim.disk import Database, Ledger, Record
-from tests.sim.images import entry_of, image_of
+from tests.sim.images import entry_of, head_of, image_of
 
 if TYPE_CHECKING:
     from tests.sim.site import Site
@@ -37,6 +37,7 @@ class Journal:
     def __init__(self, site: "Site") -> None:
         self._site = site
         self._heads = Heads(site.key, site.clock, lifetime=timedelta(seconds=site.world.settings.head_lifetime))
+        self._last_vouched: dict[Stream, tuple[Standing, Standing]] = {}
 
     @property
     def _database(self) -> Database:
@@ -53,6 +54,14 @@ class Journal:
     def standing(self, stream: Stream) -> Standing:
         """How far this site has come; an own stream is vouched for at this moment."""
         return self._vouched(self._ledger(self._database, stream).standing)
+
+    def version(self, stream: Stream) -> object:
+        """Two equal answers mean that nothing of the stream has changed in between."""
+        return self._database.ledgers.get(stream)
+
+    def is_empty(self, stream: Stream) -> bool:
+        """Whether nothing was ever written in it."""
+        return self._ledger(self._database, stream).standing.revision == 0
 
     def rows(self, stream: Stream) -> Mapping[str, Row]:
         """What is held of a stream."""
@@ -141,7 +150,7 @@ class Journal:
                 if stream.home == self._site.name:
                     horizon = _last_before(oldest, ledger)
                 else:
-                    horizon = standing.head.head().horizon if standing.head else 0
+                    horizon = head_of(standing.head).horizon if standing.head else 0
                 rows = {
                     key: row for key, row in ledger.rows.items() if row.leaf or row.revision > horizon
                 }
@@ -258,10 +267,23 @@ class Journal:
         return Standing(stream, epoch=1, round=1, swept=1)
 
     def _vouched(self, standing: Standing) -> Standing:
-        return self._heads.vouch(standing) if standing.stream.home == self._site.name else standing
+        if standing.stream.home != self._site.name:
+            return standing
+        asked, vouched = self._last_vouched.get(standing.stream, (None, None))
+        now = self._site.clock.now()
+        if vouched is None or asked is not standing or not _fresh(vouched, now):
+            vouched = self._heads.vouch(standing)
+            self._last_vouched[standing.stream] = standing, vouched
+        return vouched
 
 
-def _last_before(oldest: Any, ledger: Ledger) -> int:
+def _fresh(vouched: Standing, now: datetime) -> bool:
+    """Whether what was vouched for last would be said again: `Heads` would sign nothing else."""
+    assert vouched.as_of is not None and vouched.expires is not None
+    return vouched.as_of <= now < vouched.as_of + (vouched.expires - vouched.as_of) / 2
+
+
+def _last_before(oldest: datetime, ledger: Ledger) -> int:
     """The revision up to which all own tombstones are older than a time."""
     last = 0
     for row in sorted(ledger.rows.values(), key=lambda row: row.revision):

@@ -37,10 +37,12 @@ def change_site(world: "World", name: str, **fields: object) -> None:
 
 
 def write_sites(world: "World") -> None:
-    """Have the records at the centre say what they should, as far as the centre can do it now."""
+    """Have the records at the centre say what they should, as soon as the centre can."""
     centre = world.sites[CENTRE]
-    if centre.up:
+    if centre.up and not centre.disk.full:
         centre.do(lambda: _write(world, centre))
+    else:
+        world.after(10.0, lambda: write_sites(world))
 
 
 def _write(world: "World", centre: Site) -> None:

@@ -105,6 +105,8 @@ def _reconciled(site: "Site") -> list[str]:
         whole = copy is not None and copy.state is Held.COMPLETE
         if desire is None or not desire.is_mirror or desire.withdrawn or whole:
             continue
+        if copy is not None and not copy.cached and not _can_come(site, image_id):
+            continue  # the home was sending it, and is gone
         if image_id not in blocked and image_id not in coming and record.home != site.name:
             found.append(f"{site.name}: {image_id} is not here, and nobody says why")
     return found
@@ -119,6 +121,8 @@ def _can_come(site: "Site", image_id: str) -> bool:
     """Whether there are bytes of an image, and each site on their way here can hold them."""
     record = site.disk.database.records[image_id]
     for relay in _way(site, record.home):
+        if not _belongs(site.world, relay):
+            return False
         if relay.cache.whole(image_id) is not None:
             return True
         if not relay.cache.can_hold(record.image):

@@ -14,6 +14,7 @@ from skerry.core.placement.observed import Capacity, Held, Observed
 from skerry.core.placement.plan import Approval, Plan
 from skerry.core.placement.planner import Planner
 from skerry.core.placement.reconcile import reconcile
+from skerry.core.placement.rule import ranked
 from tests.sim.disk import Copy
 from tests.sim.family import CENTRE
 from tests.sim.truth import BrokenPromise
@@ -35,6 +36,7 @@ class Reconciler:
     def __init__(self, site: "Site") -> None:
         self._site = site
         self._planner = Planner((), (), (), site.now())
+        self._told: object = None
         self._known: dict[str, Image] = {}
         self._due = False
         self._approval: Approval | None = None
@@ -104,10 +106,13 @@ class Reconciler:
 
     def _catch_up(self) -> None:
         site, planner = self._site, self._planner
-        bodies = site.journal.objects(Kind.PLACEMENT, Stream(CENTRE))
-        placements = Planner([parse_one(body) for body in bodies.values()], (), (), site.now()).placements
-        if placements != planner.placements:
-            planner = planner.with_placements(placements)
+        version = site.journal.version(Stream(CENTRE))
+        if version is not self._told:
+            self._told = version
+            bodies = site.journal.objects(Kind.PLACEMENT, Stream(CENTRE))
+            placements = ranked(parse_one(body) for body in bodies.values())
+            if placements != planner.placements:
+                planner = planner.with_placements(placements)
         planner.put_site(site.family.placed())
         records = site.disk.database.records
         for image_id, record in records.items():

@@ -119,5 +119,5 @@ class Sender:
         return [
             stream
             for stream in journal.streams()
-            if stream.home in own and journal.standing(stream).revision
+            if stream.home in own and not journal.is_empty(stream)
         ]

@@ -3,13 +3,13 @@
 import random
 from dataclasses import dataclass
 
-UNTIL_QUIET = 900.0
+UNTIL_QUIET = 600.0
 """Seconds of faults and deeds."""
 
 PATIENCE = 4 * 3600.0
 """Seconds after them in which all has to come right."""
 
-CALM = 300.0
+CALM = 180.0
 """Seconds for which it has to stay right."""
 
 

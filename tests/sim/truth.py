@@ -18,15 +18,14 @@ class Truth:
     """All that homes have ever signed, and the newest that each site has seen."""
 
     def __init__(self) -> None:
-        self._signed: set[str] = set()
+        self._signed: set[tuple[Stream, int, int, str, bytes]] = set()
         self._buried: dict[tuple[Stream, int, str], int] = {}
         self._begun: dict[Stream, set[int]] = {}
         self._seen: dict[str, dict[tuple[Stream, str], tuple[int, int]]] = {}
 
     def signs(self, row: Row, stream: Stream) -> None:
         """A home signs an entry."""
-        assert row.signed is not None
-        self._signed.add(row.signed.text)
+        self._signed.add((stream, row.epoch, row.revision, row.key, row.leaf))
         if not row.leaf:
             key = (stream, row.epoch, row.key)
             self._buried[key] = max(self._buried.get(key, 0), row.revision)
@@ -45,8 +44,8 @@ class Truth:
         """A site takes a page: nothing forged, nothing older than seen, nothing forgotten without a cause."""
         seen = self._seen.setdefault(site, {})
         for row in taken.rows:
-            if row.signed is not None and row.signed.text not in self._signed:
-                raise BrokenPromise(f"{site} took what {stream} never signed: {row.signed.text[:200]}")
+            if (stream, row.epoch, row.revision, row.key, row.leaf) not in self._signed:
+                raise BrokenPromise(f"{site} took what {stream} never signed: {row.kind} {row.id} {row.revision}")
             at = (row.epoch, row.revision)
             if at < seen.get((stream, row.key), (0, 0)):
                 raise BrokenPromise(f"{site} took {stream} {row.id} of {at}, older than seen before")

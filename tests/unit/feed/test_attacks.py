@@ -10,7 +10,7 @@ import pytest
 
 from skerry.core.errors import FeedRefused
 from skerry.core.feed.entry import Entry, Kind, Signed, Stream, sign_entry
-from skerry.core.feed.journal import Page, Trouble
+from skerry.core.feed.journal import Page, Trouble, Veil
 from skerry.core.signing import SigningKey
 from tests.unit.feed.ledger import LIFETIME, Follower, Home
 
@@ -64,6 +64,17 @@ def test_a_record_changed_by_one_letter(home: Home, follower: Follower) -> None:
     assert isinstance(item, Signed)
 
     refuses(follower, replace(page, items=[replace(item, text=item.text.replace("7", "8"))]), Trouble.FORGED)
+    recovers(follower, home)
+
+
+def test_a_veil_that_the_home_has_not_signed(home: Home, follower: Follower) -> None:
+    page = home.give(follower.place)
+    (item, *_) = home.give(replace(follower.place, revision=0), may_read=lambda row: False).items
+    assert isinstance(item, Veil)
+    veil = replace(item, revision=home.standing.revision + 1)
+
+    refuses(follower, replace(page, items=[veil]), Trouble.FORGED)
+    refuses(follower, replace(page, items=[replace(veil, leaf=b"x" * 32)]), Trouble.FORGED)
     recovers(follower, home)
 
 

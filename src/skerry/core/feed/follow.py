@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from skerry.core.errors import FeedRefused
 from skerry.core.feed import digest
-from skerry.core.feed.entry import Entry, Head, Kind, Signed
+from skerry.core.feed.entry import Entry, Head, Kind, Signed, leaf_of, seal, vouched
 from skerry.core.feed.journal import Page, Row, Standing, Trouble, Veil
 from skerry.core.signing import PublicKey
 
@@ -106,7 +106,9 @@ def _head(standing: Standing, page: Page, keys: tuple[PublicKey, ...]) -> Head |
     """The head of a page, unless it is older than what was vouched for before."""
     if page.head is None:
         return None
-    head = _read(page.head, page.head.head, keys)
+    if not vouched(page.head.text.encode(), page.head.signature, keys):
+        raise _no(Trouble.FORGED, f"Its home has not signed {page.head.text!r:.100}.")
+    head = _read(page.head, page.head.head)
     if head.stream != standing.stream or head.epoch != page.epoch:
         raise _no(Trouble.FORGED, f"The head of {head.stream} came as that of {standing.stream}.")
     if (head.epoch, head.revision) < (standing.epoch, standing.floor):
@@ -134,14 +136,12 @@ def _anew(standing: Standing, epoch: int) -> Standing:
     )
 
 
-def _read(signed: Signed, read: Callable[[], T], keys: tuple[PublicKey, ...]) -> T:
-    """What a signed text says, once it is known who says it."""
-    if not signed.vouched(keys):
-        raise _no(Trouble.FORGED, f"Its home has not signed {signed.text!r:.100}.")
+def _read(signed: Signed, read: Callable[[], T]) -> T:
+    """What a signed text says."""
     try:
         return read()
     except ValueError as error:
-        raise _no(Trouble.FORGED, f"Its home has signed nonsense: {error}.") from None
+        raise _no(Trouble.FORGED, f"{signed.text!r:.100} is nonsense: {error}.") from None
 
 
 def _no(trouble: Trouble, message: str, hint: str = "") -> FeedRefused:
@@ -183,12 +183,16 @@ class _Desk:
     def _row(self, item: Signed | Veil) -> Row:
         stand = self._standing
         if isinstance(item, Veil):
-            row = Row(item.key, stand.epoch, item.revision, item.leaf, stand.round)
+            row = Row(item.key, stand.epoch, item.revision, item.leaf, stand.round, item.signature)
         else:
-            entry = _read(item, item.entry, self._keys)
+            entry = _read(item, item.entry)
             if entry.stream != stand.stream or entry.epoch != stand.epoch:
                 raise _no(Trouble.FORGED, f"An entry of {entry.stream} came as {stand.stream}'s.")
             row = row_of(entry, item, stand.round)
+        if not vouched(
+            seal(stand.stream, row.epoch, row.revision, row.key, row.leaf), row.signature, self._keys
+        ):
+            raise _no(Trouble.FORGED, f"Its home has not signed revision {row.revision}.")
         if row.revision <= self.revision:
             raise _no(Trouble.OLDER, f"Revision {row.revision} came after {self.revision}.")
         return row
@@ -221,8 +225,9 @@ def row_of(entry: Entry, signed: Signed, round_: int) -> Row:
         entry.key,
         entry.epoch,
         entry.revision,
-        digest.leaf(signed.text) if entry.body is not None else b"",
+        leaf_of(entry, signed.text),
         round_,
+        signed.signature,
         signed,
         entry.kind,
         entry.id,

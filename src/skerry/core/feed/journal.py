@@ -26,8 +26,8 @@ class Trouble(StrEnum):
 class Row:
     """One object of a stream as it is held. Without `signed` this site may not read it.
 
-    `leaf` is what it adds to the digest: nothing (b"") when it is a tombstone. `round` is the pass over the
-    whole stream in which it was seen last.
+    `leaf` is what stands for it in the digest: nothing (b"") when it is a tombstone. `round` is the pass over the
+    whole stream in which it was seen last. `signature` is that of its home, also for what is not read.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Row:
     revision: int
     leaf: bytes
     round: int
+    signature: bytes
     signed: Signed | None = None
     kind: Kind | None = None
     id: str | None = None
@@ -103,11 +104,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Veil:
-    """An entry that the follower may not read: enough to sum up the stream."""
+    """An entry that the follower may not read: enough to sum up the stream, signed by its home all the same."""
 
     revision: int
     key: str
     leaf: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)

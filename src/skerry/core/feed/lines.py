@@ -4,7 +4,7 @@ A page is a line that begins it, a line for each entry, and a line that ends it:
 
     {"stream": "centre", "epoch": 1, "place": "1:41:1767225600", "restart": false}
     {"entry": TEXT, "signature": BASE64}             "urgent": true when ahead of its turn
-    {"veil": [REVISION, KEY, LEAF]}
+    {"veil": [REVISION, KEY, LEAF, SIGNATURE]}
     {"end": "centre", "more": false, "head": TEXT, "signature": BASE64}
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.core.feed.digest import WIDTH
+from skerry.core.feed.digest import LEAF
 from skerry.core.feed.entry import Signed, Stream
 from skerry.core.feed.journal import Page, Place, Veil
 
@@ -150,7 +150,8 @@ def _signed(name: str, signed: Signed) -> dict[str, Any]:
 
 def _item(item: Signed | Veil) -> dict[str, Any]:
     if isinstance(item, Veil):
-        return {"veil": [item.revision, item.key, b64encode(item.leaf).decode()]}
+        leaf, signature = b64encode(item.leaf).decode(), b64encode(item.signature).decode()
+        return {"veil": [item.revision, item.key, leaf, signature]}
     return _signed("entry", item)
 
 
@@ -188,9 +189,9 @@ def _read(document: Mapping[str, Any], name: str) -> Signed:
 
 
 def _veil(value: Any) -> Veil:
-    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(x, str) for x in value[1:]):
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(x, str) for x in value[1:]):
         raise ValueError(f"not a veiled entry: {value!r:.100}")
     leaf = b64decode(value[2], validate=True)
-    if len(leaf) not in (0, WIDTH) or len(value[1]) != 32:
+    if len(leaf) not in (0, LEAF) or len(value[1]) != 32:
         raise ValueError("a veiled entry of another form")
-    return Veil(_number(value[0]), value[1], leaf)
+    return Veil(_number(value[0]), value[1], leaf, b64decode(value[3], validate=True))

@@ -68,4 +68,4 @@ def page(
 def _shown(row: Row, may_read: MayRead) -> Signed | Veil:
     if row.signed is not None and may_read(row):
         return row.signed
-    return Veil(row.revision, row.key, row.leaf)
+    return Veil(row.revision, row.key, row.leaf, row.signature)
