@@ -165,9 +165,11 @@ class Cache:
         copy = self.copies.get(image.id)
         if self.site.upstream is None or (copy is not None and copy.state is Held.PARTIAL):
             return True
-        comes_from_below = not self.source_of(self.site.disk.database.records[image.id])
+        record = self.site.disk.database.records.get(image.id)
+        if record is None:
+            return False
         known = [_core(copy) for copy in self.copies.values()]
-        if comes_from_below:
+        if not self.source_of(record):
             return occupied(known) + (image.size or 0) <= self.site.space
         try:
             make_room(known, image.size or 0, limit=self.site.space, busy=())

@@ -36,19 +36,19 @@ class Deposits:
             return False
         return site.upstream is None or cache.can_hold(image)
 
-    def stands(self, image_id: str) -> int:
-        """How many bytes of a deposit are here."""
+    def stands(self, image_id: str) -> int | None:
+        """How many bytes of a deposit are here; None when it is whole."""
         copy = self._cache.copies.get(image_id)
         if copy is None or copy.state is Held.QUEUED:
             return 0
-        return copy.size if copy.state is Held.COMPLETE else copy.durable
+        return None if copy.state is Held.COMPLETE else copy.durable
 
-    def append(self, name: str, image_id: str, offset: int, part: File) -> int:
-        """Go on with a deposit; returns where it stands. Raises NotFound, NoSpace, WrongBytes."""
+    def append(self, name: str, image_id: str, offset: int, part: File) -> int | None:
+        """Go on with a deposit; returns where it `stands`. Raises NotFound, NoSpace, WrongBytes."""
         cache, site = self._cache, self._cache.site
         image = cache.check_home(name, image_id)
         copy = cache.copies.get(image_id)
-        if offset != self.stands(image_id) or (copy is not None and copy.state is Held.COMPLETE):
+        if offset != self.stands(image_id):
             return self.stands(image_id)
         if offset == 0:
             if not self.wants(image):
@@ -70,7 +70,7 @@ class Deposits:
             raise WrongBytes(f"The deposit of {image_id} has another digest.")
         cache.keep(image_id, cached=site.upstream is not None)
         site.world.deeds["deposits"] += 1
-        return file.size
+        return None
 
     # Up
 
@@ -102,10 +102,10 @@ class Deposits:
             failed=lambda error: self._end(image_id, error),
         )
 
-    def _send(self, image_id: str, offset: int) -> None:
+    def _send(self, image_id: str, offset: int | None) -> None:
         cache, site = self._cache, self._cache.site
         line, file, name = site.line, cache.whole(image_id), site.name
-        if line is None or file is None or offset >= file.size:
+        if line is None or file is None or offset is None:
             self._end(image_id, None)
             return
         part = min(max(1, file.size // PARTS), file.size - offset)

@@ -62,14 +62,13 @@ class Family:
         check_admitted(self._sites.get(site), site, key, self._site.clock.now())
 
     def may_read(self, site: str) -> MayRead:
-        """What a site may read: what it, or a site below it, is named for, or everybody."""
-        below = self.subtree(site)
+        """What a site may read: what it is named for, or everybody."""
 
         def may(row: Row) -> bool:
             if row.signed is None or row.kind is not Kind.IMAGE:
                 return row.signed is not None
             readers = readers_of(entry_of(row.signed).body)
-            return readers is None or not readers.isdisjoint(below)
+            return readers is None or site in readers
 
         return may
 

@@ -1,6 +1,7 @@
 """Bringing the bytes of one image here from above, part by part, as `transfer.fetch` does."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skerry.core.errors import Busy, NoSpace, NotFound, SkerryError, UpstreamAway, WrongBytes
@@ -22,10 +23,11 @@ PATIENCE = 120.0
 
 @dataclass
 class Fetch:
-    """An image on its way here. `wanted`: not only by a client."""
+    """An image on its way here. `wanted`: not only by a client. `waiting` hear how it ends."""
 
     image: Image
     wanted: bool
+    waiting: list[Callable[[SkerryError | None], None]] = field(default_factory=list)
 
 
 def start(cache: "Cache", image: Image, *, wanted: bool) -> None:
@@ -45,19 +47,30 @@ def start(cache: "Cache", image: Image, *, wanted: bool) -> None:
     _Part(cache, fetch, site.line).ask()
 
 
-def give(cache: "Cache", name: str, image_id: str, offset: int, reply: Reply) -> None:
-    """Answer a site below with the next part. Raises NotFound, Busy, NoSpace, UpstreamAway."""
+def give(cache: "Cache", image_id: str, offset: int, reply: Reply) -> None:
+    """Answer a site below with the next part, once it is here. Raises NotFound, Busy, NoSpace, UpstreamAway."""
     site = cache.site
     record = site.disk.database.records.get(image_id)
     if record is None:
         raise NotFound(f"No image {image_id}.")
     file = cache.whole(image_id)
+    cache.read(image_id, 30.0)
     if file is None:
         start(cache, record.image, wanted=False)
-        raise Busy(f"Image {image_id} is on its way.")
+        cache.fetches[image_id].waiting.append(lambda error: _go_on(cache, image_id, offset, reply, error))
+        return
     part = min(max(1, file.size // PARTS), file.size - offset)
-    cache.read(image_id, 5.0)
     reply(site.relay.pass_bytes(site, File(part, file.right)))
+
+
+def _go_on(cache: "Cache", image_id: str, offset: int, reply: Reply, error: SkerryError | None) -> None:
+    """What a site below has waited for is here, or does not come."""
+    try:
+        if error is not None:
+            raise error
+        give(cache, image_id, offset, reply)
+    except SkerryError as why:
+        reply(why)
 
 
 class _Part:
@@ -69,11 +82,11 @@ class _Part:
         self._line = line
 
     def ask(self) -> None:
-        image_id, name = self._fetch.image.id, self._cache.site.name
+        image_id = self._fetch.image.id
         here = self._cache.site.disk.partials.get(image_id, File(0))
 
         def give_part(upper: "Site", reply: Reply) -> None:
-            give(upper.cache, name, image_id, here.size, reply)
+            give(upper.cache, image_id, here.size, reply)
 
         size = (self._fetch.image.size or 0) / PARTS
         self._line.call(
@@ -99,6 +112,8 @@ class _Part:
                 raise WrongBytes(f"Image {image.id} has another digest.")
             cache.keep(image.id, cached=True)
             del cache.fetches[image.id]
+            for waiter in self._fetch.waiting:
+                waiter(None)
             cache.work()
         except SkerryError as error:
             self._fail(error)
@@ -118,3 +133,5 @@ class _Part:
             cache.remove(image_id)
         elif useless and copy is not None:
             cache.requeue(image_id)
+        for waiter in self._fetch.waiting:
+            waiter(error)

@@ -12,7 +12,11 @@ from skerry.core.feed.entry import Entry, Head, Signed
 from skerry.core.image import Image, Status, Visibility
 
 READERS = "sim_readers"
-"""A property: the sites that may read the record, with commas between them; everybody without it."""
+"""A property: the sites that may read the record, with commas between them; everybody without it.
+
+Whoever writes it names all sites on the way as well: what a site may read changes with the record alone, as a
+follower is not given again what it was not allowed to read before.
+"""
 
 
 def new_image(image_id: str, name: str, size: int, now: datetime, properties: Mapping[str, str]) -> Image:

@@ -61,7 +61,8 @@ class Journal:
 
     def is_empty(self, stream: Stream) -> bool:
         """Whether nothing was ever written in it."""
-        return self._ledger(self._database, stream).standing.revision == 0
+        standing = self._ledger(self._database, stream).standing
+        return standing.epoch <= 1 and standing.revision == 0
 
     def rows(self, stream: Stream) -> Mapping[str, Row]:
         """What is held of a stream."""
@@ -104,8 +105,7 @@ class Journal:
                 *(ledger.standing.epoch + 1 for ledger in known.values()),
             )
             for stream, ledger in known.items():
-                if ledger.standing.revision or stream.channel is Channel.RECORDS:
-                    database.ledgers[stream] = self._begun(stream, ledger, epoch)
+                database.ledgers[stream] = self._begun(stream, ledger, epoch)
         self._site.wake()
         return epoch
 

@@ -86,7 +86,7 @@ def _create(world: "World") -> None:
     image_id = f"00000000-0000-4000-8000-{number:012}"
     properties = {}
     if rng.random() < 0.25:
-        properties[READERS] = ",".join(rng.sample(sorted(world.sites), k=min(2, len(world.sites))))
+        properties[READERS] = _readers(world)
     name = f"{rng.choice(('debian', 'ubuntu', 'gpu'))}-{number}"
     image = new_image(image_id, name, rng.randint(10, 200), site.clock.now(), properties)
 
@@ -107,11 +107,22 @@ def _change(world: "World") -> None:
     properties = dict(image.properties)
     properties["changed"] = str(world.deeds["images changed"])
     if world.chance(0.3):
-        properties[READERS] = ",".join(world.rng.sample(sorted(world.sites), k=1))
+        properties[READERS] = _readers(world)
     elif world.chance(0.5):
         properties.pop(READERS, None)
     world.deeds["images changed"] += 1
     _rewrite(site, replace(image, properties=properties), [], urgent=False)
+
+
+def _readers(world: "World") -> str:
+    """One or two sites, and all that are on the way to them."""
+    named: set[str] = set()
+    for name in world.rng.sample(sorted(world.sites), k=world.rng.randint(1, min(2, len(world.sites)))):
+        at: str | None = name
+        while at is not None:
+            named.add(at)
+            at = world.sites[at].upstream
+    return ",".join(sorted(named))
 
 
 def _deactivate(world: "World") -> None:
