@@ -212,7 +212,12 @@ class Cache:
             self.put_on(
                 tables,
                 replace(
-                    known, state=Held.COMPLETE, durable=file.size, cached=cached, since=site.now(), last_used=site.now()
+                    known,
+                    state=Held.COMPLETE,
+                    durable=file.size,
+                    cached=cached,
+                    since=site.now(),
+                    last_used=site.now(),
                 ),
             )
         site.reached("keep.recorded")
@@ -247,7 +252,9 @@ class Cache:
         if copy is None:
             return
         if copy.pinned_by or not copy.cached or self.is_busy(image_id):
-            raise BrokenPromise(f"{self.site.name} evicts {image_id}, which is pinned, in use or the image itself")
+            raise BrokenPromise(
+                f"{self.site.name} evicts {image_id}, which is pinned, in use or the image itself"
+            )
         self.site.world.deeds["evictions"] += 1
         self.remove(image_id)
 

@@ -7,6 +7,7 @@ from tests.sim.disk import File
 from tests.sim.dishonest import Dishonest, Honest
 from tests.sim.line import Line
 from tests.sim.persons import bring_right, write_sites
+from tests.sim.workload import carry_on
 
 if TYPE_CHECKING:
     from tests.sim.site import Site
@@ -68,7 +69,7 @@ def _cut(world: "World") -> None:
     name, line = _some_line(world)
     line.is_cut = True
     world.fault("cut", name)
-    _for_a_time(world, 5.0, 400.0, lambda: setattr(line, "is_cut", False))
+    _for_a_time(world, 5.0, 250.0, lambda: setattr(line, "is_cut", False))
 
 
 def _slow(world: "World") -> None:
@@ -82,7 +83,7 @@ def _unreliable(kind: str) -> Callable[["World"], None]:
     def begin(world: "World") -> None:
         _, line = _some_line(world)
         setattr(line, kind, world.rng.uniform(0.1, 0.6))
-        _for_a_time(world, 60.0, 400.0, lambda: setattr(line, kind, 0.0))
+        _for_a_time(world, 40.0, 250.0, lambda: setattr(line, kind, 0.0))
 
     return begin
 
@@ -96,7 +97,7 @@ def _crash_at_a_write(world: "World") -> None:
 
 
 def _restore(world: "World") -> None:
-    """A backup is made now, and brought back later."""
+    """A backup is made now, and brought back later; people go on before anybody has noticed."""
     site = _some_site(world)
     backup = site.disk.backup()
 
@@ -106,8 +107,10 @@ def _restore(world: "World") -> None:
             world.fault("restored from a backup", site.name)
             person = world.rng.uniform(0.05, 0.4) * min(world.settings.keep_deleted, 600.0)
             world.after(person, lambda: bring_right(site))
+            for _ in range(world.rng.randint(0, 6)):
+                world.after(world.rng.uniform(2.0, person), lambda: carry_on(site))
 
-    world.after(world.rng.uniform(20.0, 300.0), restore)
+    world.after(world.rng.uniform(20.0, 200.0), restore)
 
 
 def _set_clock(world: "World") -> None:
@@ -116,7 +119,7 @@ def _set_clock(world: "World") -> None:
         return
     site.clock.offset = world.rng.choice((-86400.0, -3600.0, -90.0, 90.0, 3600.0, 86400.0))
     world.fault("clock forward" if site.clock.offset > 0 else "clock back", site.name)
-    _for_a_time(world, 60.0, 600.0, lambda: setattr(site.clock, "offset", 0.0))
+    _for_a_time(world, 30.0, 300.0, lambda: setattr(site.clock, "offset", 0.0))
 
 
 def _fill_disk(world: "World") -> None:
@@ -129,7 +132,9 @@ def _damage(world: "World") -> None:
     """A file is deleted, or cut short, by hand; never the only one that there is."""
     site = _some_site(world)
     copies = site.disk.database.copies
-    cached = [image_id for image_id in sorted(site.disk.files) if image_id in copies and copies[image_id].cached]
+    cached = [
+        image_id for image_id in sorted(site.disk.files) if image_id in copies and copies[image_id].cached
+    ]
     if not cached:
         return
     image_id = world.rng.choice(cached)
@@ -146,7 +151,7 @@ def _dishonest(world: "World") -> None:
     upper = sorted({line.upper for line in world.lines.values()} | set(world.lines))
     site = world.sites[world.rng.choice(upper)]
     site.relay = Dishonest()
-    _for_a_time(world, 60.0, 400.0, lambda: setattr(site, "relay", Honest()))
+    _for_a_time(world, 40.0, 250.0, lambda: setattr(site, "relay", Honest()))
 
 
 _KINDS: tuple[Callable[["World"], None], ...] = (

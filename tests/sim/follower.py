@@ -50,7 +50,10 @@ class Follower:
             upper.source.give(site.name, places, but=paused, wait=wait, reply=reply)
 
         self._line.call(
-            give, patience=wait + PATIENCE, answered=lambda pages: self._take(pages, began), failed=self._failed
+            give,
+            patience=wait + PATIENCE,
+            answered=lambda pages: self._take(pages, began),
+            failed=self._failed,
         )
 
     def _failed(self, error: SkerryError) -> None:

@@ -1,6 +1,6 @@
 """The journal of a site, as `catalog.journal` keeps it, over tables in memory. The rules are `core.feed`'s."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,11 @@ class Journal:
 
     def __init__(self, site: "Site") -> None:
         self._site = site
-        self._heads = Heads(site.key, site.clock, lifetime=timedelta(seconds=site.world.settings.head_lifetime))
+        self._heads = Heads(
+            site.key, site.clock, lifetime=timedelta(seconds=site.world.settings.head_lifetime)
+        )
+        self._streams: list[Stream] = [self.own()]
+        self._counted = 0
         self._last_vouched: dict[Stream, tuple[Standing, Standing]] = {}
 
     @property
@@ -47,9 +51,12 @@ class Journal:
         """The stream of this site."""
         return Stream(self._site.name, channel)
 
-    def streams(self) -> list[Stream]:
+    def streams(self) -> Sequence[Stream]:
         """What is held here."""
-        return sorted(self._database.ledgers.keys() | {self.own()})
+        if self._counted != len(self._database.ledgers):  # none ever goes
+            self._counted = len(self._database.ledgers)
+            self._streams = sorted(self._database.ledgers.keys() | {self.own()})
+        return self._streams
 
     def standing(self, stream: Stream) -> Standing:
         """How far this site has come; an own stream is vouched for at this moment."""
@@ -151,9 +158,7 @@ class Journal:
                     horizon = _last_before(oldest, ledger)
                 else:
                     horizon = head_of(standing.head).horizon if standing.head else 0
-                rows = {
-                    key: row for key, row in ledger.rows.items() if row.leaf or row.revision > horizon
-                }
+                rows = {key: row for key, row in ledger.rows.items() if row.leaf or row.revision > horizon}
                 horizon = max(horizon, standing.horizon)
                 if horizon != standing.horizon or len(rows) != len(ledger.rows):
                     database.ledgers[stream] = Ledger(replace(standing, horizon=horizon), rows)

@@ -60,7 +60,10 @@ class Line:
         self._lower.after(patience, lambda: end(UpstreamAway("No answer.")))
         back = self._lower.alive(end)
         name, key = self._lower.name, self._lower.key.public
-        way = self.latency * self.slowness * self._world.rng.uniform(1.0, 1.5) + size / self.bandwidth * self.slowness
+        way = (
+            self.latency * self.slowness * self._world.rng.uniform(1.0, 1.5)
+            + size / self.bandwidth * self.slowness
+        )
         if self._world.chance(self.delays):
             self._world.fault("late requests", name)
             way += patience * self._world.rng.uniform(1.0, 3.0)

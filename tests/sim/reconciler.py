@@ -14,7 +14,7 @@ from skerry.core.placement.observed import Capacity, Held, Observed
 from skerry.core.placement.plan import Approval, Plan
 from skerry.core.placement.planner import Planner
 from skerry.core.placement.reconcile import reconcile
-from skerry.core.placement.rule import ranked
+from skerry.core.placement.rule import Placement, ranked
 from tests.sim.disk import Copy
 from tests.sim.family import CENTRE
 from tests.sim.truth import BrokenPromise
@@ -22,8 +22,8 @@ from tests.sim.truth import BrokenPromise
 if TYPE_CHECKING:
     from tests.sim.site import Site
 
-EVERY = 60.0
-SOON = 2.0
+EVERY = 150.0
+SOON = 4.0
 """Seconds between comparisons in any case, and until one after a change."""
 
 GUARD = Guard(few=2)
@@ -37,6 +37,7 @@ class Reconciler:
         self._site = site
         self._planner = Planner((), (), (), site.now())
         self._told: object = None
+        self._read: dict[str, tuple[object, Placement]] = {}
         self._known: dict[str, Image] = {}
         self._due = False
         self._approval: Approval | None = None
@@ -103,14 +104,16 @@ class Reconciler:
         except SkerryError as error:
             self._site.world.note(self._site.name, f"placements: {error}")
         cache.work()
+        moments = [at for at in (plan.next_at, self._planner.next_change()) if at is not None]
+        if moments and now < min(moments) < now + EVERY:
+            self._site.after(min(moments) - now, self.look)
 
     def _catch_up(self) -> None:
         site, planner = self._site, self._planner
         version = site.journal.version(Stream(CENTRE))
         if version is not self._told:
             self._told = version
-            bodies = site.journal.objects(Kind.PLACEMENT, Stream(CENTRE))
-            placements = ranked(parse_one(body) for body in bodies.values())
+            placements = ranked(self._placements())
             if placements != planner.placements:
                 planner = planner.with_placements(placements)
         planner.put_site(site.family.placed())
@@ -124,6 +127,15 @@ class Reconciler:
             del self._known[image_id]
         planner.advance(site.now())
         self._planner = planner
+
+    def _placements(self) -> list[Placement]:
+        """The placements of the centre; each is read once."""
+        bodies = self._site.journal.objects(Kind.PLACEMENT, Stream(CENTRE))
+        before, self._read = self._read, {}
+        for name, body in bodies.items():
+            known = before.get(name)
+            self._read[name] = known if known and known[0] is body else (body, parse_one(body))
+        return [placement for _, placement in self._read.values()]
 
     def _check_guard(self, plan: Plan, approval: Approval | None) -> None:
         """Never more than the guard's share is deleted without approval."""
@@ -156,9 +168,7 @@ class Reconciler:
             case actions.Pin() | actions.Unpin():
                 self._change(image_id, placed=isinstance(action, actions.Pin))
             case actions.Adopt():
-                self._change(
-                    image_id, mirrored_by=action.rule, keep=action.keep, unwanted_since=None
-                )
+                self._change(image_id, mirrored_by=action.rule, keep=action.keep, unwanted_since=None)
             case actions.Release():
                 if action.since is None:
                     self._change(image_id, mirrored_by="", keep=None, unwanted_since=None)

@@ -9,9 +9,9 @@ from tests.sim.promises import broken
 from tests.sim.settings import CALM, PATIENCE, UNTIL_QUIET
 from tests.sim.world import World
 
-_STEP = 60.0
+_STEP = 30.0
 
-_SETTLES = 5
+_SETTLES = 30
 """Steps in which what time alone has changed in the calm comes right again."""
 
 

@@ -116,8 +116,4 @@ class Sender:
     def _up(self) -> Sequence[Stream]:
         own = self._site.family.subtree(self._site.name)
         journal = self._site.journal
-        return [
-            stream
-            for stream in journal.streams()
-            if stream.home in own and not journal.is_empty(stream)
-        ]
+        return [stream for stream in journal.streams() if stream.home in own and not journal.is_empty(stream)]

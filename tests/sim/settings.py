@@ -3,13 +3,13 @@
 import random
 from dataclasses import dataclass
 
-UNTIL_QUIET = 600.0
+UNTIL_QUIET = 400.0
 """Seconds of faults and deeds."""
 
 PATIENCE = 4 * 3600.0
 """Seconds after them in which all has to come right."""
 
-CALM = 180.0
+CALM = 120.0
 """Seconds for which it has to stay right."""
 
 
@@ -36,7 +36,7 @@ def draw(rng: random.Random) -> Settings:
         page=rng.choice((1, 2, 3, 5, 8, 500)),
         head_lifetime=rng.choice((400.0, 600.0)),
         keep_deleted=rng.choice((120.0, 600.0, 3600.0)),
-        deeds=rng.randint(20, 60),
+        deeds=rng.randint(15, 45),
         faults=rng.randint(4, 16),
         approves=rng.random() < 0.5,
     )

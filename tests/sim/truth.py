@@ -45,7 +45,9 @@ class Truth:
         seen = self._seen.setdefault(site, {})
         for row in taken.rows:
             if (stream, row.epoch, row.revision, row.key, row.leaf) not in self._signed:
-                raise BrokenPromise(f"{site} took what {stream} never signed: {row.kind} {row.id} {row.revision}")
+                raise BrokenPromise(
+                    f"{site} took what {stream} never signed: {row.kind} {row.id} {row.revision}"
+                )
             at = (row.epoch, row.revision)
             if at < seen.get((stream, row.key), (0, 0)):
                 raise BrokenPromise(f"{site} took {stream} {row.id} of {at}, older than seen before")

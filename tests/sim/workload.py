@@ -79,8 +79,17 @@ def _write_on(site: "Site", database: Database, image: Image, members: list[Memb
     site.journal.write_on(database, Kind.IMAGE, image.id, body, urgent=urgent)
 
 
-def _create(world: "World") -> None:
-    site, rng = _home(world), world.rng
+def carry_on(site: "Site") -> None:
+    """Somebody creates an image at a site, or deletes one."""
+    image = _some_image(site.world, site)
+    if image is not None and site.world.chance(0.3):
+        _delete(site.world, site)
+    else:
+        _create(site.world, site)
+
+
+def _create(world: "World", site: "Site | None" = None) -> None:
+    site, rng = site or _home(world), world.rng
     number = world.deeds["images created"]
     world.deeds["images created"] += 1
     image_id = f"00000000-0000-4000-8000-{number:012}"
@@ -154,8 +163,8 @@ def _rewrite(site: "Site", image: Image, members: list[Member], *, urgent: bool)
     _at(site, work)
 
 
-def _delete(world: "World") -> None:
-    site = _home(world)
+def _delete(world: "World", site: "Site | None" = None) -> None:
+    site = site or _home(world)
     image = _some_image(world, site)
     if image is not None:
         world.deeds["images deleted"] += 1
@@ -235,7 +244,9 @@ def _placement(world: "World", name: str) -> Placement:
             ImageSelector(age_max=600.0),
         )
     )
-    sites = rng.choice((SiteSelector(), SiteSelector(names=("edge-*",)), SiteSelector(labels=(("tier", "far"),))))
+    sites = rng.choice(
+        (SiteSelector(), SiteSelector(names=("edge-*",)), SiteSelector(labels=(("tier", "far"),)))
+    )
     mode = rng.choice((Mode.MIRROR, Mode.MIRROR, Mode.MIRROR, Mode.ON_DEMAND, Mode.NEVER))
     priority = rng.randint(0, 2)
     if mode is not Mode.MIRROR:
@@ -247,7 +258,7 @@ def _placement(world: "World", name: str) -> Placement:
         mode,
         pinned=rng.random() < 0.3,
         priority=priority,
-        window=Window.parse("00:05-00:20") if rng.random() < 0.15 else None,
+        window=Window.parse("00:04-00:12") if rng.random() < 0.15 else None,
         keep=rng.choice((None, None, 60.0, 600.0)),
     )
 
@@ -265,7 +276,9 @@ def _drain(world: "World") -> None:
     state = world.wanted_sites[name].state
     if state is not SiteState.REVOKED:
         world.deeds["sites drained or back"] += 1
-        change_site(world, name, state=SiteState.ACTIVE if state is SiteState.DRAINING else SiteState.DRAINING)
+        change_site(
+            world, name, state=SiteState.ACTIVE if state is SiteState.DRAINING else SiteState.DRAINING
+        )
 
 
 def _revoke(world: "World") -> None:

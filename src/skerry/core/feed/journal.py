@@ -84,10 +84,13 @@ class Standing:
 
     @property
     def place(self) -> Place:
-        """What to say when asking for more: what did not add up is read again from the beginning."""
+        """What to say when asking for more: what did not add up is read again from the beginning.
+
+        In other trouble it has no head to speak of: one that it knows already, given again, ends it.
+        """
         if self.trouble is Trouble.MIXED:
             return Place(self.epoch)
-        as_of = 0 if self.as_of is None else int(self.as_of.timestamp())
+        as_of = 0 if self.as_of is None or self.trouble else int(self.as_of.timestamp())
         return Place(self.epoch, self.revision, passing=self.round != self.swept, as_of=as_of)
 
     @property
