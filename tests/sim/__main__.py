@@ -1,4 +1,4 @@
-"""Runs many seeds on all cores: python -m tests.sim SEEDS FIRST, or one of them with its trace: --trace SEED."""
+"""Runs many seeds on all cores: python -m tests.sim SEEDS FIRST; or one with its trace: --trace SEED."""
 
 import argparse
 import os

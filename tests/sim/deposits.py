@@ -47,7 +47,6 @@ class Deposits:
         """Go on with a deposit; returns where it `stands`. Raises NotFound, NoSpace, WrongBytes."""
         cache, site = self._cache, self._cache.site
         image = cache.check_home(name, image_id)
-        copy = cache.copies.get(image_id)
         if offset != self.stands(image_id):
             return self.stands(image_id)
         if offset == 0:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.sim.disk import File
 from tests.sim.dishonest import Dishonest, Honest
+from tests.sim.disk import File
 from tests.sim.line import Line
 from tests.sim.persons import bring_right, write_sites
 from tests.sim.workload import carry_on
@@ -175,10 +175,12 @@ _KINDS: tuple[Callable[["World"], None], ...] = (
 
 KINDS = frozenset(
     {
-        "cut", "slow", "lost answers", "repeated requests", "late requests", "crash: power", "crash: restored",
-        "restored from a backup", "clock forward", "clock back", "disk full", "copy deleted by hand", "bad copy",
+        "cut", "slow", "lost answers", "repeated requests", "late requests", "clock forward", "clock back",
+        "crash: power", "crash: restored", "restored from a backup", "disk full",
+        "copy deleted by hand", "bad copy",
         "relay: drops", "relay: withholds", "relay: replays", "relay: replays_without_end", "relay: mixes",
-        "relay: swaps_streams", "relay: forges", "relay: forges_veils", "relay: changes_a_letter", "relay: changes bytes",
+        "relay: swaps_streams", "relay: forges", "relay: forges_veils", "relay: changes_a_letter",
+        "relay: changes bytes",
         *(f"crash: {label}" for label in LABELS),
     }
 )  # fmt: skip

@@ -48,7 +48,10 @@ def start(cache: "Cache", image: Image, *, wanted: bool) -> None:
 
 
 def give(cache: "Cache", image_id: str, offset: int, reply: Reply) -> None:
-    """Answer a site below with the next part, once it is here. Raises NotFound, Busy, NoSpace, UpstreamAway."""
+    """Answer a site below with the next part, once it is here.
+
+    Raises NotFound, Busy, NoSpace, UpstreamAway.
+    """
     site = cache.site
     record = site.disk.database.records.get(image_id)
     if record is None:

@@ -1,4 +1,4 @@
-"""The journal of a site, as `catalog.journal` keeps it, over tables in memory. The rules are `core.feed`'s."""
+"""The journal of a site, as `catalog.journal` keeps it, over tables in memory. The rules are `core.feed`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -284,7 +284,8 @@ class Journal:
 
 def _fresh(vouched: Standing, now: datetime) -> bool:
     """Whether what was vouched for last would be said again: `Heads` would sign nothing else."""
-    assert vouched.as_of is not None and vouched.expires is not None
+    assert vouched.as_of is not None
+    assert vouched.expires is not None
     return vouched.as_of <= now < vouched.as_of + (vouched.expires - vouched.as_of) / 2
 
 

@@ -1,4 +1,4 @@
-"""What only persons do: they add sites, write the site records of the centre, and put right what was restored."""
+"""What only persons do: add sites, write the centre's records of them, put right what was restored."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -1,6 +1,7 @@
 """What has to be true when all is quiet."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from skerry.core.feed.entry import Channel, Kind, Stream
 from skerry.core.placement.actions import Fetch
@@ -11,6 +12,8 @@ from tests.sim.images import entry_of, readers_of
 if TYPE_CHECKING:
     from tests.sim.site import Site
     from tests.sim.world import World
+
+_Objects = Mapping[tuple[Kind, str], Mapping[str, Any]]
 
 
 def broken(world: "World") -> list[str]:
@@ -65,9 +68,9 @@ def _records(site: "Site", home: "Site") -> list[str]:
     return found
 
 
-def _living(site: "Site", stream: Stream) -> dict[tuple[Kind, str], object]:
+def _living(site: "Site", stream: Stream) -> _Objects:
     entries = [entry_of(row.signed) for row in site.journal.rows(stream).values() if row.leaf and row.signed]
-    return {(entry.kind, entry.id): entry.body for entry in entries}
+    return {(entry.kind, entry.id): entry.body or {} for entry in entries}
 
 
 def _was_told(site: "Site") -> bool:
@@ -151,9 +154,7 @@ def _upwards(site: "Site") -> list["Site"]:
     return way
 
 
-def _differences(
-    where: str, expected: dict[tuple[Kind, str], object], held: dict[tuple[Kind, str], object]
-) -> list[str]:
+def _differences(where: str, expected: _Objects, held: _Objects) -> list[str]:
     lost = sorted(expected.keys() - held.keys())
     invented = sorted(held.keys() - expected.keys())
     other = sorted(key for key in expected.keys() & held.keys() if expected[key] != held[key])

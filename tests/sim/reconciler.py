@@ -1,4 +1,4 @@
-"""Makes a site what its placements say, as `sync.reconciler` does. What has to be done `core.placement` says."""
+"""Makes a site what its placements say, as `sync.reconciler` does; `core.placement` says what that takes."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from skerry.core.errors import NoSpace, SkerryError
 from skerry.core.signing import PublicKey
 from tests.sim.cache import Cache
-from tests.sim.disk import Database, Disk
 from tests.sim.dishonest import Honest, Relay
+from tests.sim.disk import Database, Disk
 from tests.sim.family import Family
 from tests.sim.follower import Follower
 from tests.sim.journal import Journal

@@ -36,7 +36,7 @@ class Source:
         self._waiters: list[_Waiter] = []
 
     def give(self, site: str, places: Places, *, but: Collection[Stream], wait: float, reply: Reply) -> None:
-        """Answer with the next pages, as soon as there are some, and with newer heads after `wait` seconds."""
+        """Answer with the next pages as soon as there are some, with newer heads after `wait` seconds."""
         waiter = _Waiter(site, places, but, reply)
         if not self._answer(waiter, lacks):
             self._waiters.append(waiter)

@@ -241,7 +241,7 @@ class Follower:
         return receipt
 
     def _up(self) -> list[Stream]:
-        """The streams of this part of the tree in which something was ever written, or that were begun anew."""
+        """The streams of this part of the tree that were written in, or begun anew."""
         own = self._family.subtree(self._family.name)
         return [stream for stream in self._journal.streams() if stream.home in own and self._is_begun(stream)]
 

@@ -26,8 +26,8 @@ class Trouble(StrEnum):
 class Row:
     """One object of a stream as it is held. Without `signed` this site may not read it.
 
-    `leaf` is what stands for it in the digest: nothing (b"") when it is a tombstone. `round` is the pass over the
-    whole stream in which it was seen last. `signature` is that of its home, also for what is not read.
+    `leaf` is what stands for it in the digest: nothing (b"") when it is a tombstone. `round` is the pass over
+    the whole stream in which it was seen last. `signature` is that of its home, also for what is not read.
     """
 
     key: str
@@ -107,7 +107,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Veil:
-    """An entry that the follower may not read: enough to sum up the stream, signed by its home all the same."""
+    """An entry that the follower may not read: enough to sum up the stream, and signed by its home."""
 
     revision: int
     key: str
@@ -119,8 +119,9 @@ class Veil:
 class Page:
     """A part of a stream, in the order of its revisions, as one site gives it to another.
 
-    It answers somebody who stood at `place`. `restart`: it begins the stream anew. `urgent` entries are ahead of their turn, and come again in it.
-    `more`: there is more at once. A site that has not got to the end itself gives no `head`.
+    It answers somebody who stood at `place`. `restart`: it begins the stream anew. `urgent` entries are ahead
+    of their turn, and come again in it. `more`: there is more at once. A site that has not got to the end
+    itself gives no `head`.
     """
 
     stream: Stream
