@@ -182,7 +182,7 @@ class Follower:
             self._troubled.discard(stream)
             self._rereads.forget(str(stream))
         await self._family.learn(stream, taken.changes)
-        await tell_gone(self._gone, taken.changes)
+        await tell_gone(self._records, self._gone, taken.changes)
         return True
 
     # Up
