@@ -50,7 +50,7 @@ class Deposits:
         if offset != self.stands(image_id):
             return self.stands(image_id)
         if offset == 0:
-            if not self.wants(image):
+            if image_id in cache.fetches or not self.wants(image):
                 raise NoSpace("There is no room for it.")
             with site.transaction() as tables:
                 known = tables.copies.get(image_id) or cache.new(image)

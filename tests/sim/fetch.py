@@ -35,11 +35,11 @@ def start(cache: "Cache", image: Image, *, wanted: bool) -> None:
     site = cache.site
     if image.id in cache.fetches:
         return
-    record = site.disk.database.records[image.id]
-    if site.line is None or not cache.source_of(record):
+    if site.line is None:
         raise UpstreamAway(f"The bytes of {image.id} come from below, if at all.")
     copy = cache.copies.get(image.id)
-    if copy is not None and not copy.cached:
+    sent_up = not cache.source_of(site.disk.database.records[image.id])
+    if copy is not None and (not copy.cached or (sent_up and copy.state is Held.PARTIAL)):
         raise Busy(f"Image {image.id} is on its way here from its home, or at home here.")
     wanted = wanted or (copy is not None and (copy.pinned or copy.state is Held.QUEUED))
     cache.admit(image)

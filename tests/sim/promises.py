@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skerry.core.feed.entry import Channel, Kind, Stream
-from skerry.core.placement.actions import Fetch
+from skerry.core.placement.actions import Evict, Fetch
 from skerry.core.placement.observed import Held
 from skerry.core.site import MEMBERS
 from tests.sim.images import entry_of, readers_of
@@ -101,6 +101,8 @@ def _reconciled(site: "Site") -> list[str]:
     for action in plan.actions:
         if isinstance(action, Fetch) and (_waits(action, now) or not _can_come(site, action.image_id)):
             continue
+        if isinstance(action, Evict) and action.not_before is not None and action.not_before > now:
+            continue  # it waits as what it makes room for does
         found.append(
             f"{site.name}: still to be done: {type(action).__name__} {action.image_id}: {action.reason}"
         )
