@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint test-peers bench bench-plan clean
+.PHONY: run test lint sim test-peers bench bench-plan clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -17,6 +17,12 @@ lint: .venv/.lint
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+# Seeds of the simulator: make sim SEEDS=10000 FIRST=1, or one with all that happens: make sim TRACE=17
+SEEDS ?= 200
+FIRST ?= 1
+sim: .venv/.test
+	@$(BIN)/python -m tests.sim $(if $(TRACE),--trace $(TRACE),$(SEEDS) $(FIRST))
 
 test-peers: .venv/.peers
 	@$(BIN)/python -m pytest -q tests/peers

@@ -161,9 +161,8 @@ class Journal:
             epoch = max(
                 int(self._clock.now().timestamp()), *(standing.epoch + 1 for standing in known.values())
             )
-            for channel, standing in known.items():
-                if standing.revision or channel is Channel.RECORDS:
-                    self._begin(connection, standing.stream, epoch)
+            for standing in known.values():
+                self._begin(connection, standing.stream, epoch)
             return epoch
 
         return await self._database.write(work)

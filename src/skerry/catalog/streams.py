@@ -131,7 +131,7 @@ def _row_to_record(stream: Stream, row: Row) -> Mapping[str, Any]:
         "urgent": row.urgent,
         "leaf": row.leaf,
         "text": row.signed and row.signed.text,
-        "signature": row.signed and row.signed.signature,
+        "signature": row.signature,
     }
 
 
@@ -142,6 +142,7 @@ def _row_from_record(record: Record[Any]) -> Row:
         record.revision,
         bytes(record.leaf),
         record.round,
+        bytes(record.signature),
         _signed(record.text, record.signature),
         None if record.kind is None else Kind(record.kind),
         record.object_id,

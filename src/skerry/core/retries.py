@@ -1,6 +1,7 @@
 """When something that failed is worth another try: later each time."""
 
 import random
+from collections.abc import Callable
 
 
 class Retries:
@@ -45,16 +46,19 @@ class Backoff:
     ("full jitter"), so that those who lost the same thing at one moment do not come back at one moment.
     """
 
-    def __init__(self, *, first: float, longest: float) -> None:
+    def __init__(
+        self, *, first: float, longest: float, uniform: Callable[[float, float], float] = random.uniform
+    ) -> None:
         self._first = first
         self._longest = longest
+        self._uniform = uniform
         self._failures = 0
 
     def failed(self, at_least: float = 0.0) -> float:
         """The next pause; `at_least` is what the other side has asked for."""
         bound = min(self._first * 2.0 ** min(self._failures, 60), self._longest)
         self._failures += 1
-        return at_least + random.uniform(0.0, bound)
+        return at_least + self._uniform(0.0, bound)
 
     def succeeded(self) -> None:
         """Begin at the first pause again."""

@@ -182,7 +182,7 @@ class Follower:
             self._troubled.discard(stream)
             self._rereads.forget(str(stream))
         await self._family.learn(stream, taken.changes)
-        await tell_gone(self._gone, taken.changes)
+        await tell_gone(self._records, self._gone, taken.changes)
         return True
 
     # Up
@@ -241,13 +241,13 @@ class Follower:
         return receipt
 
     def _up(self) -> list[Stream]:
-        """The streams of this part of the tree in which something was ever written."""
+        """The streams of this part of the tree that were written in, or begun anew."""
         own = self._family.subtree(self._family.name)
-        return [
-            stream
-            for stream in self._journal.streams()
-            if stream.home in own and self._journal.standing(stream).revision
-        ]
+        return [stream for stream in self._journal.streams() if stream.home in own and self._is_begun(stream)]
+
+    def _is_begun(self, stream: Stream) -> bool:
+        standing = self._journal.standing(stream)
+        return standing.revision > 0 or standing.epoch > 1
 
 
 async def _first(events: Sequence[asyncio.Event]) -> None:

@@ -16,7 +16,7 @@ from skerry.catalog.copies import Copies
 from skerry.catalog.journal import Journal
 from skerry.catalog.offers import come_back
 from skerry.catalog.records import Records
-from skerry.core.errors import FeedRefused, Forbidden, SkerryError
+from skerry.core.errors import FeedRefused, Forbidden, NotFound, SkerryError
 from skerry.core.feed.entry import Channel, Kind, Stream
 from skerry.core.feed.follow import Change
 from skerry.core.feed.journal import Page, Place
@@ -133,7 +133,7 @@ class Source:
         keys = self._family.keys(home)
         taken = await self._journal.take(page, keys, partial(keep, self._records, page.stream))
         await self._family.learn(page.stream, taken.changes)
-        await tell_gone(self._gone, taken.changes)
+        await tell_gone(self._records, self._gone, taken.changes)
 
     def _down(self, site: str) -> list[Stream]:
         """The streams that a site follows here: what this site says itself comes first."""
@@ -184,9 +184,15 @@ def keep(records: Records, stream: Stream, connection: Connection, changes: Sequ
         records.take_on(connection, stream.home, changes)
 
 
-async def tell_gone(gone: Gone, changes: Sequence[Change]) -> None:
-    """Remove the bytes of what a page has ended; what cannot be removed now is, by housekeeping."""
+async def tell_gone(records: Records, gone: Gone, changes: Sequence[Change]) -> None:
+    """Remove the bytes of what a page has ended; what cannot be removed now is, by housekeeping.
+
+    A site can say in its own stream that an image of another home is no more; that ends nothing.
+    """
     for change in changes:
         if change.kind is Kind.IMAGE and change.entry is None:
             with suppress(SkerryError):
-                await gone(change.id)
+                try:
+                    await records.get(change.id)
+                except NotFound:
+                    await gone(change.id)

@@ -75,6 +75,7 @@ class Home(Holder):
         documents = self.documents()
         self.rows = {}
         self.standing = Standing(self.standing.stream, epoch=self.standing.epoch + 1, round=1, swept=1)
+        self._vouch()
         for object_id, body in documents.items():
             self.write(object_id, body)
 

@@ -10,7 +10,7 @@ import pytest
 
 from skerry.core.errors import FeedRefused
 from skerry.core.feed.entry import Entry, Kind, Signed, Stream, sign_entry
-from skerry.core.feed.journal import Page, Trouble
+from skerry.core.feed.journal import Page, Trouble, Veil
 from skerry.core.signing import SigningKey
 from tests.unit.feed.ledger import LIFETIME, Follower, Home
 
@@ -32,6 +32,7 @@ def follower(home: Home) -> Follower:
 
 def refuses(follower: Follower, page: Page, trouble: Trouble) -> None:
     before = follower.documents()
+    page = replace(page, place=follower.place)  # whoever lies says that it is what was asked for
     with pytest.raises(FeedRefused) as refusal:
         follower.take(page)
     assert refusal.value.trouble is trouble
@@ -66,6 +67,17 @@ def test_a_record_changed_by_one_letter(home: Home, follower: Follower) -> None:
     recovers(follower, home)
 
 
+def test_a_veil_that_the_home_has_not_signed(home: Home, follower: Follower) -> None:
+    page = home.give(follower.place)
+    (item, *_) = home.give(replace(follower.place, revision=0), may_read=lambda row: False).items
+    assert isinstance(item, Veil)
+    veil = replace(item, revision=home.standing.revision + 1)
+
+    refuses(follower, replace(page, items=[veil]), Trouble.FORGED)
+    refuses(follower, replace(page, items=[replace(veil, leaf=b"x" * 32)]), Trouble.FORGED)
+    recovers(follower, home)
+
+
 def test_rollback_to_a_catalogue_that_was_true_once(home: Home, follower: Follower) -> None:
     old = home.give(replace(follower.place, revision=0))
     home.write("image-0", None, urgent=True)
@@ -84,6 +96,19 @@ def test_an_old_record_of_something_deleted_is_not_played_again(home: Home, foll
     refuses(follower, replace(home.give(follower.place), items=[first]), Trouble.OLDER)
     assert isinstance(first, Signed)
     refuses(follower, replace(home.give(follower.place), urgent=[first]), Trouble.OLDER)
+
+
+def test_what_was_deleted_does_not_come_back_in_a_catalogue_read_anew_that_never_ends(
+    home: Home, follower: Follower
+) -> None:
+    old = home.give(replace(follower.place, revision=0))
+    home.write("image-0", None, urgent=True)
+    home.prune()
+    follower.follow(home)
+    follower.rows = {key: row for key, row in follower.rows.items() if row.leaf}
+
+    refuses(follower, replace(old, head=None, more=True), Trouble.OLDER)
+    recovers(follower, home)
 
 
 def test_indefinite_freeze(home: Home, follower: Follower) -> None:
@@ -157,6 +182,24 @@ def test_a_restored_home_that_has_written_other_records_since_is_noticed_too(
     refuses(follower, home.give(follower.place), Trouble.MIXED)
     refuses(follower, home.give(follower.place), Trouble.OLDER)
     assert "one" in follower.documents()
+
+
+def test_a_restored_home_that_has_deleted_and_pruned_other_records_since_is_noticed_too(
+    home: Home, follower: Follower
+) -> None:
+    backup = dict(home.rows), home.standing
+    home.write("one", {})
+    home.write("two", {})
+    follower.follow(home)
+    home.rows, home.standing = dict(backup[0]), backup[1]
+    home.write("three", {})
+    home.write("three", None)
+    home.prune()
+    home.write("four", {})
+
+    refuses(follower, home.give(follower.place), Trouble.MIXED)
+    refuses(follower, home.give(follower.place), Trouble.OLDER)
+    assert {"one", "two"} <= follower.documents().keys()
 
 
 def test_an_epoch_that_is_over_does_not_come_back(home: Home, follower: Follower) -> None:

@@ -76,6 +76,24 @@ def test_what_takes_something_away_arrives_before_anything_else() -> None:
     assert follower.documents() == home.documents()
 
 
+def test_a_page_that_comes_twice_or_too_late_changes_nothing() -> None:
+    home = Home()
+    follower = Follower(home)
+    home.write("image", {"number": 1})
+    first = home.give(follower.place)
+    follower.take(first)
+    home.write("image", {"number": 2})
+    second = home.give(follower.place)
+    follower.take(second)
+    before = follower.standing, dict(follower.rows)
+
+    for repeated in (first, second, first):
+        follower.take(repeated)
+
+    assert (follower.standing, follower.rows) == before
+    assert follower.standing.trouble is None
+
+
 def test_a_follower_that_was_away_while_tombstones_were_pruned_forgets_what_is_no_more() -> None:
     home = Home()
     follower = Follower(home)

@@ -9,7 +9,10 @@ Hashing", 1997, for sums as set hashes).
 import hashlib
 
 WIDTH = 256
-"""Bytes of a leaf, and of a digest."""
+"""Bytes of a digest."""
+
+LEAF = 32
+"""Bytes that stand for a member."""
 
 _MODULUS = 1 << (8 * WIDTH)
 
@@ -18,15 +21,19 @@ EMPTY = 0
 
 
 def leaf(text: str) -> bytes:
-    """What one member adds: SHAKE-256 of its text."""
-    return hashlib.shake_256(text.encode()).digest(WIDTH)
+    """What stands for one member: SHA-256 of its text."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 def add(digest: int, member: bytes) -> int:
-    """The digest of the set with one more leaf in it."""
-    return (digest + int.from_bytes(member)) % _MODULUS
+    """The digest of the set with one more leaf in it; b"" adds nothing."""
+    return (digest + _summand(member)) % _MODULUS
 
 
 def remove(digest: int, member: bytes) -> int:
     """The digest of the set without one of its leaves."""
-    return (digest - int.from_bytes(member)) % _MODULUS
+    return (digest - _summand(member)) % _MODULUS
+
+
+def _summand(member: bytes) -> int:
+    return int.from_bytes(hashlib.shake_256(member).digest(WIDTH)) if member else 0

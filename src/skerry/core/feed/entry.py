@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from skerry.core.feed import digest
 from skerry.core.signing import PublicKey, SigningKey
 from skerry.core.wire import time_from_wire, time_to_wire
 
@@ -133,14 +134,10 @@ class Signed:
             _count(document, "horizon"),
         )
 
-    def vouched(self, keys: tuple[PublicKey, ...]) -> bool:
-        """Whether one of the home's keys has signed it."""
-        return any(key.verifies(self.text.encode(), self.signature) for key in keys)
-
 
 def sign_entry(entry: Entry, key: SigningKey) -> Signed:
-    """Put an entry into words and sign them."""
-    return _sign(
+    """Put an entry into words and sign its seal."""
+    text = _text(
         {
             "type": "entry",
             "stream": str(entry.stream),
@@ -151,14 +148,33 @@ def sign_entry(entry: Entry, key: SigningKey) -> Signed:
             "urgent": entry.urgent,
             "at": time_to_wire(entry.at),
             "body": entry.body,
-        },
-        key,
+        }
     )
+    leaf = leaf_of(entry, text)
+    return Signed(text, key.sign(seal(entry.stream, entry.epoch, entry.revision, entry.key, leaf)))
+
+
+def seal(stream: Stream, epoch: int, revision: int, key: str, leaf: bytes) -> bytes:
+    """What is signed of an entry: enough to vouch for it before somebody who may not read it.
+
+    Of a tombstone, whose leaf is b"", all but its time and its urgency is vouched for.
+    """
+    return f"entry\n{stream}\n{epoch}\n{revision}\n{key}\n{leaf.hex()}".encode()
+
+
+def leaf_of(entry: Entry, text: str) -> bytes:
+    """What stands for an entry in the digest of its stream: nothing (b"") for a tombstone."""
+    return digest.leaf(text) if entry.body is not None else b""
+
+
+def vouched(message: bytes, signature: bytes, keys: tuple[PublicKey, ...]) -> bool:
+    """Whether one of the home's keys has signed it."""
+    return any(key.verifies(message, signature) for key in keys)
 
 
 def sign_head(head: Head, key: SigningKey) -> Signed:
     """Put a head into words and sign them."""
-    return _sign(
+    text = _text(
         {
             "type": "head",
             "stream": str(head.stream),
@@ -168,9 +184,9 @@ def sign_head(head: Head, key: SigningKey) -> Signed:
             "at": time_to_wire(head.at),
             "expires": time_to_wire(head.expires),
             "horizon": head.horizon,
-        },
-        key,
+        }
     )
+    return Signed(text, key.sign(text.encode()))
 
 
 def object_key(kind: Kind, object_id: str) -> str:
@@ -178,9 +194,8 @@ def object_key(kind: Kind, object_id: str) -> str:
     return hashlib.sha256(f"{kind}\n{object_id}".encode()).hexdigest()[:32]
 
 
-def _sign(document: Mapping[str, Any], key: SigningKey) -> Signed:
-    text = msgspec.json.encode(document).decode()
-    return Signed(text, key.sign(text.encode()))
+def _text(document: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(document).decode()
 
 
 def _document(text: str, kind: str) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from skerry.core.errors import FeedRefused
 from skerry.core.feed import digest
-from skerry.core.feed.entry import Entry, Head, Kind, Signed
+from skerry.core.feed.entry import Entry, Head, Kind, Signed, leaf_of, seal, vouched
 from skerry.core.feed.journal import Page, Row, Standing, Trouble, Veil
 from skerry.core.signing import PublicKey
 
@@ -26,13 +26,15 @@ class Change:
 class Taken:
     """What a page comes to: to be kept in one transaction.
 
-    `sweep`: what was not seen in this round is no more, if `check_sweep` agrees.
+    `sweep`: what was not seen in this round is no more, if `check_sweep` agrees. `known` is the highest
+    revision of the page's epoch that had been vouched for before.
     """
 
     standing: Standing
     rows: tuple[Row, ...]
     changes: tuple[Change, ...]
     sweep: bool
+    known: int = 0
 
 
 def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[PublicKey, ...]) -> Taken:
@@ -40,8 +42,11 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
 
     `held` are the rows of the objects that the page is about, `keys` those of the stream's home. What is
     taken was signed by its home, is newer than what was held, and, at the end of the stream, is all that
-    lives in it. Raises FeedRefused.
+    lives in it. A page for another place than this is a repetition, or was overtaken: it changes nothing.
+    Raises FeedRefused.
     """
+    if page.place != standing.place:
+        return Taken(standing, (), (), sweep=False)
     head = _head(standing, page, keys)
     if page.restart:
         standing = _anew(standing, page.epoch)
@@ -72,18 +77,19 @@ def take(standing: Standing, page: Page, held: Mapping[str, Row], keys: tuple[Pu
         trouble=None,
         reason="",
     )
-    return Taken(reached, desk.rows, desk.changes, sweep=sweep)
+    return Taken(reached, desk.rows, desk.changes, sweep=sweep, known=standing.floor)
 
 
 def check_sweep(taken: Taken, newest: int | None) -> None:
     """Raise FeedRefused when the follower would forget what its home cannot have deleted.
 
-    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. Behind
-    the horizon of the head the home would still have its tombstone.
+    `newest` is the highest revision, of this epoch, among what lives and was not seen in this round. It was
+    deleted after that, and after what was vouched for before, when all that was held lived. Behind the
+    horizon of the head the home would still have the tombstone.
     """
     head = taken.standing.head
     assert head is not None
-    if newest is not None and newest > head.head().horizon:
+    if newest is not None and max(newest, taken.known) >= head.head().horizon:
         raise _no(
             Trouble.OLDER,
             f"Its home does not know revision {newest} any more, and has not deleted it.",
@@ -100,7 +106,9 @@ def _head(standing: Standing, page: Page, keys: tuple[PublicKey, ...]) -> Head |
     """The head of a page, unless it is older than what was vouched for before."""
     if page.head is None:
         return None
-    head = _read(page.head, page.head.head, keys)
+    if not vouched(page.head.text.encode(), page.head.signature, keys):
+        raise _no(Trouble.FORGED, f"Its home has not signed {page.head.text!r:.100}.")
+    head = _read(page.head, page.head.head)
     if head.stream != standing.stream or head.epoch != page.epoch:
         raise _no(Trouble.FORGED, f"The head of {head.stream} came as that of {standing.stream}.")
     if (head.epoch, head.revision) < (standing.epoch, standing.floor):
@@ -128,14 +136,12 @@ def _anew(standing: Standing, epoch: int) -> Standing:
     )
 
 
-def _read(signed: Signed, read: Callable[[], T], keys: tuple[PublicKey, ...]) -> T:
-    """What a signed text says, once it is known who says it."""
-    if not signed.vouched(keys):
-        raise _no(Trouble.FORGED, f"Its home has not signed {signed.text!r:.100}.")
+def _read(signed: Signed, read: Callable[[], T]) -> T:
+    """What a signed text says."""
     try:
         return read()
     except ValueError as error:
-        raise _no(Trouble.FORGED, f"Its home has signed nonsense: {error}.") from None
+        raise _no(Trouble.FORGED, f"{signed.text!r:.100} is nonsense: {error}.") from None
 
 
 def _no(trouble: Trouble, message: str, hint: str = "") -> FeedRefused:
@@ -177,18 +183,25 @@ class _Desk:
     def _row(self, item: Signed | Veil) -> Row:
         stand = self._standing
         if isinstance(item, Veil):
-            row = Row(item.key, stand.epoch, item.revision, item.leaf, stand.round)
+            row = Row(item.key, stand.epoch, item.revision, item.leaf, stand.round, item.signature)
         else:
-            entry = _read(item, item.entry, self._keys)
+            entry = _read(item, item.entry)
             if entry.stream != stand.stream or entry.epoch != stand.epoch:
                 raise _no(Trouble.FORGED, f"An entry of {entry.stream} came as {stand.stream}'s.")
             row = row_of(entry, item, stand.round)
+        if not vouched(
+            seal(stand.stream, row.epoch, row.revision, row.key, row.leaf), row.signature, self._keys
+        ):
+            raise _no(Trouble.FORGED, f"Its home has not signed revision {row.revision}.")
         if row.revision <= self.revision:
             raise _no(Trouble.OLDER, f"Revision {row.revision} came after {self.revision}.")
         return row
 
     def _keep(self, row: Row) -> None:
         old = self._held.get(row.key)
+        if old is None and row.leaf and row.revision <= self._standing.floor:
+            # At the floor all that lived was here, so this did not live then: it was deleted before.
+            raise _no(Trouble.OLDER, f"Revision {row.revision} is of an object that was no more.")
         if old is not None and old.epoch == row.epoch:
             if row.revision < old.revision:
                 raise _no(Trouble.OLDER, f"Revision {row.revision} of an object came after {old.revision}.")
@@ -212,8 +225,9 @@ def row_of(entry: Entry, signed: Signed, round_: int) -> Row:
         entry.key,
         entry.epoch,
         entry.revision,
-        digest.leaf(signed.text) if entry.body is not None else b"",
+        leaf_of(entry, signed.text),
         round_,
+        signed.signature,
         signed,
         entry.kind,
         entry.id,

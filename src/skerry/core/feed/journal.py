@@ -26,8 +26,8 @@ class Trouble(StrEnum):
 class Row:
     """One object of a stream as it is held. Without `signed` this site may not read it.
 
-    `leaf` is what it adds to the digest: nothing (b"") when it is a tombstone. `round` is the pass over the
-    whole stream in which it was seen last.
+    `leaf` is what stands for it in the digest: nothing (b"") when it is a tombstone. `round` is the pass over
+    the whole stream in which it was seen last. `signature` is that of its home, also for what is not read.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Row:
     revision: int
     leaf: bytes
     round: int
+    signature: bytes
     signed: Signed | None = None
     kind: Kind | None = None
     id: str | None = None
@@ -83,10 +84,13 @@ class Standing:
 
     @property
     def place(self) -> Place:
-        """What to say when asking for more: what did not add up is read again from the beginning."""
+        """What to say when asking for more: what did not add up is read again from the beginning.
+
+        In other trouble it has no head to speak of: one that it knows already, given again, ends it.
+        """
         if self.trouble is Trouble.MIXED:
             return Place(self.epoch)
-        as_of = 0 if self.as_of is None else int(self.as_of.timestamp())
+        as_of = 0 if self.as_of is None or self.trouble else int(self.as_of.timestamp())
         return Place(self.epoch, self.revision, passing=self.round != self.swept, as_of=as_of)
 
     @property
@@ -103,23 +107,26 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Veil:
-    """An entry that the follower may not read: enough to sum up the stream."""
+    """An entry that the follower may not read: enough to sum up the stream, and signed by its home."""
 
     revision: int
     key: str
     leaf: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A part of a stream, in the order of its revisions, as one site gives it to another.
 
-    `restart`: it begins the stream anew. `urgent` entries are ahead of their turn, and come again in it.
-    `more`: there is more at once. A site that has not got to the end itself gives no `head`.
+    It answers somebody who stood at `place`. `restart`: it begins the stream anew. `urgent` entries are ahead
+    of their turn, and come again in it. `more`: there is more at once. A site that has not got to the end
+    itself gives no `head`.
     """
 
     stream: Stream
     epoch: int
+    place: Place
     restart: bool = False
     urgent: Sequence[Signed] = ()
     items: Sequence[Signed | Veil] = ()

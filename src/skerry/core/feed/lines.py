@@ -2,9 +2,9 @@
 
 A page is a line that begins it, a line for each entry, and a line that ends it:
 
-    {"stream": "centre", "epoch": 1, "restart": false}
+    {"stream": "centre", "epoch": 1, "place": "1:41:1767225600", "restart": false}
     {"entry": TEXT, "signature": BASE64}             "urgent": true when ahead of its turn
-    {"veil": [REVISION, KEY, LEAF]}
+    {"veil": [REVISION, KEY, LEAF, SIGNATURE]}
     {"end": "centre", "more": false, "head": TEXT, "signature": BASE64}
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.core.feed.digest import WIDTH
+from skerry.core.feed.digest import LEAF
 from skerry.core.feed.entry import Signed, Stream
 from skerry.core.feed.journal import Page, Place, Veil
 
@@ -34,7 +34,12 @@ PAGE = 500
 def encode(page: Page) -> bytes:
     """The lines of a page."""
     lines: list[dict[str, Any]] = [
-        {"stream": str(page.stream), "epoch": page.epoch, "restart": page.restart},
+        {
+            "stream": str(page.stream),
+            "epoch": page.epoch,
+            "place": _place_to_text(page.place),
+            "restart": page.restart,
+        },
         *({**_signed("entry", one), "urgent": True} for one in page.urgent),
         *(_item(one) for one in page.items),
         {"end": str(page.stream), "more": page.more, **(_signed("head", page.head) if page.head else {})},
@@ -56,6 +61,7 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
             yield Page(
                 Stream.parse(_text(begun, "stream")),
                 _number(begun.get("epoch")),
+                _place_from_text(_text(begun, "place")),
                 bool(begun.get("restart")),
                 urgent,
                 items,
@@ -75,21 +81,15 @@ def decode(lines: Iterable[bytes]) -> Iterator[Page]:
 
 def places_to_query(places: Mapping[Stream, Place]) -> str:
     """Where a follower stands, as the value of `after`: `centre:1:41:1767225600,lyon:1:3:0*` (*: passing)."""
-    return ",".join(
-        f"{stream}:{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
-        for stream, place in sorted(places.items())
-    )
+    return ",".join(f"{stream}:{_place_to_text(place)}" for stream, place in sorted(places.items()))
 
 
 def places_from_query(text: str) -> dict[Stream, Place]:
     """Undo `places_to_query`. Raises ValueError."""
     places = {}
     for part in filter(None, text.split(",")):
-        stream, epoch, revision, as_of = part.rsplit(":", 3)
-        passing = as_of.endswith("*")
-        places[Stream.parse(stream)] = Place(
-            _count(epoch), _count(revision), passing, _count(as_of.removesuffix("*"))
-        )
+        stream, _, place = part.partition(":")
+        places[Stream.parse(stream)] = _place_from_text(place)
     return places
 
 
@@ -135,13 +135,23 @@ class Receipt:
         )
 
 
+def _place_to_text(place: Place) -> str:
+    return f"{place.epoch}:{place.revision}:{place.as_of}{'*' if place.passing else ''}"
+
+
+def _place_from_text(text: str) -> Place:
+    epoch, revision, as_of = text.split(":")
+    return Place(_count(epoch), _count(revision), as_of.endswith("*"), _count(as_of.removesuffix("*")))
+
+
 def _signed(name: str, signed: Signed) -> dict[str, Any]:
     return {name: signed.text, "signature": b64encode(signed.signature).decode()}
 
 
 def _item(item: Signed | Veil) -> dict[str, Any]:
     if isinstance(item, Veil):
-        return {"veil": [item.revision, item.key, b64encode(item.leaf).decode()]}
+        leaf, signature = b64encode(item.leaf).decode(), b64encode(item.signature).decode()
+        return {"veil": [item.revision, item.key, leaf, signature]}
     return _signed("entry", item)
 
 
@@ -179,9 +189,9 @@ def _read(document: Mapping[str, Any], name: str) -> Signed:
 
 
 def _veil(value: Any) -> Veil:
-    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(x, str) for x in value[1:]):
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(x, str) for x in value[1:]):
         raise ValueError(f"not a veiled entry: {value!r:.100}")
     leaf = b64decode(value[2], validate=True)
-    if len(leaf) not in (0, WIDTH) or len(value[1]) != 32:
+    if len(leaf) not in (0, LEAF) or len(value[1]) != 32:
         raise ValueError("a veiled entry of another form")
-    return Veil(_number(value[0]), value[1], leaf)
+    return Veil(_number(value[0]), value[1], leaf, b64decode(value[3], validate=True))

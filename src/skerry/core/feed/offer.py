@@ -12,8 +12,10 @@ MayRead = Callable[[Row], bool]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a stream that a follower lacks: what is after `after`, from the beginning if `restart`."""
+    """The part of a stream that a follower at `place` lacks: what is after `after`, from the beginning if
+    `restart`."""
 
+    place: Place
     after: int
     restart: bool
 
@@ -39,7 +41,7 @@ def span(standing: Standing, place: Place) -> Span:
     """
     late = place.revision < standing.horizon and not place.passing
     restart = place.epoch != standing.epoch or place.revision == 0 or late
-    return Span(0 if restart else place.revision, restart)
+    return Span(place, 0 if restart else place.revision, restart)
 
 
 def page(
@@ -54,6 +56,7 @@ def page(
     return Page(
         standing.stream,
         standing.epoch,
+        span.place,
         span.restart,
         [row.signed for row in ahead if row.signed is not None and may_read(row)] if more else (),
         [_shown(row, may_read) for row in rows],
@@ -65,4 +68,4 @@ def page(
 def _shown(row: Row, may_read: MayRead) -> Signed | Veil:
     if row.signed is not None and may_read(row):
         return row.signed
-    return Veil(row.revision, row.key, row.leaf)
+    return Veil(row.revision, row.key, row.leaf, row.signature)
