@@ -12,7 +12,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from skerry.api.sendfile import WINDOW, send
+from skerry.api import turns
+from skerry.api.sendfile import send
+from skerry.api.turns import WINDOW, take_turn
 from skerry.core.errors import TooSlow, WrongBytes
 from skerry.transfer.delivery import Delivery
 
@@ -282,6 +284,33 @@ def test_a_client_that_does_not_read_is_dropped_after_the_window(run: Run, tmp_p
                     await drained(client)
 
     run(test())
+
+
+def test_clients_that_do_not_read_keep_no_other_waiting(run: Run, tmp_path: Path) -> None:
+    """More of them than there are threads."""
+    size = 64 << 20
+
+    async def test() -> None:
+        async with serving(large(tmp_path), count=size) as (port, ending):
+            idle = [await ask(port) for _ in range(10)]
+            assert await fetched(port) == bytes(size)
+            assert ending.error is None
+            for client in idle:
+                client.close()
+
+    run(test())
+
+
+def test_a_client_that_takes_everything_gives_way_when_its_turn_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def all_of_it(sock: int, file: int, offset: int, count: int) -> int:
+        return count
+
+    monkeypatch.setattr(os, "sendfile", all_of_it)
+    assert take_turn(-1, -1, 0, 3 * WINDOW) == 3 * WINDOW
+    monkeypatch.setattr(turns, "_TURN", 0)
+    assert take_turn(-1, -1, 0, 3 * WINDOW) == WINDOW
 
 
 def test_waiting_for_bytes_to_come_is_not_the_clients_fault(run: Run, tmp_path: Path) -> None:

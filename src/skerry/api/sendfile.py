@@ -16,13 +16,10 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from skerry.api.turns import THREADS, WINDOW, take_turn
 from skerry.core.errors import TooSlow
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.unbroken import unbroken
-
-WINDOW = 1 << 20
-"""Bytes a call. Measured: larger ones are slower, they do not stay in the processor's cache."""
-
 
 _LOOK = 1.0
 """Seconds between looks whether a client that waits for bytes is still there."""
@@ -109,7 +106,7 @@ class _Pipe:
                 if ready <= offset:
                     await _arrived(self._request, delivery, offset)
                     continue
-                offset += await self._send(offset, min(WINDOW, ready - offset))
+                offset += await self._send(offset, ready - offset)
         except TooSlow:
             _forget_unsent(self._socket)
             raise
@@ -121,11 +118,12 @@ class _Pipe:
         if self._request.transport is None:
             raise ConnectionResetError("The client is gone.")
         try:
-            if _in_memory(self._file, offset + count - 1):
+            if count <= WINDOW and _in_memory(self._file, offset + count - 1):
                 sent = os.sendfile(self._socket, self._file, offset, count)
                 await asyncio.sleep(0)
-            else:  # a disk must not keep the loop waiting
-                sent = await unbroken(asyncio.to_thread(os.sendfile, self._socket, self._file, offset, count))
+            else:  # neither much nor a disk may keep the loop waiting
+                turn = self._loop.run_in_executor(THREADS, take_turn, self._socket, self._file, offset, count)
+                sent = await unbroken(turn)
         except BlockingIOError:
             await self._patience.wait(self._writable(), self._taken)
             return 0

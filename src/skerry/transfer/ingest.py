@@ -19,8 +19,11 @@ from skerry.stores.filesystem import disk_errors
 from skerry.transfer.inspection import Inspection
 from skerry.transfer.unbroken import unbroken
 
-BLOCK = 256 << 10
-"""Bytes that are handed to the threads together when they come fast."""
+BLOCK = 192 << 10
+"""Bytes that are handed to the threads together when they come fast.
+
+uvloop reads up to 250 KiB at once: those are handed on as they are, not copied into a larger block first.
+"""
 
 _UNDER_WAY = 16
 """Blocks that may wait for the slowest thread: 4 MiB for each ingest."""
