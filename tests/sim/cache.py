@@ -169,7 +169,8 @@ class Cache:
         if record is None:
             return False
         known = [_core(copy) for copy in self.copies.values()]
-        if not self.source_of(record):
+        mirrored = desire is not None and desire.is_mirror
+        if not self.source_of(record) and not mirrored:  # nobody gives way to what only passes through
             return occupied(known) + (image.size or 0) <= self.site.space
         try:
             make_room(known, image.size or 0, limit=self.site.space, busy=())

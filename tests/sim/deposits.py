@@ -29,7 +29,7 @@ class Deposits:
     # From below
 
     def wants(self, image: Image) -> bool:
-        """Whether the bytes are wanted: they are not here, and there is room that nobody has to give."""
+        """Whether the bytes are wanted: they are not here, and there is room for them."""
         cache, site = self._cache, self._cache.site
         copy = cache.copies.get(image.id)
         if not image.has_data or (copy is not None and copy.state is Held.COMPLETE):
@@ -52,6 +52,8 @@ class Deposits:
         if offset == 0:
             if image_id in cache.fetches or not self.wants(image):
                 raise NoSpace("There is no room for it.")
+            if site.upstream is not None:
+                cache.make_room(image.size or 0)
             with site.transaction() as tables:
                 known = tables.copies.get(image_id) or cache.new(image)
                 row = replace(known, state=Held.PARTIAL, size=image.size or 0, durable=0)
