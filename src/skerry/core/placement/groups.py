@@ -27,7 +27,7 @@ class Members:
 
 
 class Groups:
-    """All groups that have members. `version` grows with each group that comes or goes."""
+    """All groups that have members. `version` grows with each that comes; one that goes is empty."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -55,4 +55,3 @@ class Groups:
         members.size -= size
         if not members.ids:
             del self._groups[group]
-            self.version += 1
