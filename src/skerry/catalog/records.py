@@ -1,6 +1,6 @@
 """The primary catalogue: this site's own database, with the records in use held in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -25,6 +25,9 @@ Also = Callable[[Connection], None] | None
 
 _AT_A_TIME = 1000
 """Records that are read by one statement."""
+
+_MOST_NEWS = 1000
+"""Changes by others that are looked at one by one; after more, memory begins anew."""
 
 _BACKFILLED = 100
 """Images that are entered in one transaction."""
@@ -66,6 +69,21 @@ class Records:
     def revision(self) -> int:
         """The number of the last change that has landed."""
         return self._memory.revision
+
+    @property
+    def state(self) -> str:
+        """What names this state of the catalogue, for as long as this process runs."""
+        return f"{self._memory.restarts}-{self._memory.revision}"
+
+    async def catch_up(self) -> Mapping[str, int]:
+        """Have memory follow what somebody else has written; one call at a time. Returns the counters.
+
+        For a database that this process only reads: `revision` says how far it has been followed.
+        """
+        since = self._memory.revision
+        news = await self._database.read(lambda connection: rows.news(connection, since, most=_MOST_NEWS))
+        self._memory.catch_up(news.counters.get("revision", 0), news.changed)
+        return news.counters
 
     # Reading
 
