@@ -32,7 +32,16 @@ from skerry.identity.connect import connect
 from skerry.identity.joining import join as join_others
 from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
-from skerry.kinds import Parts, make_edge, make_home, make_journal, make_member, make_placing, write_down
+from skerry.kinds import (
+    Parts,
+    make_edge,
+    make_home,
+    make_journal,
+    make_member,
+    make_placing,
+    open_replica,
+    write_down,
+)
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.belonging import Belonging
 from skerry.transfer.publish import Publisher, Recovered
@@ -190,20 +199,23 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         stack.push_async_callback(database.close)
         await database.open()
         journal = None if belonging is None else make_journal(config, clock, database, belonging)
-        records, copies = Records(database, clock, journal=journal), Copies(database, clock)
+        replica = open_replica(config, stack)
+        records = Records(replica or database, clock, journal=journal)
+        copies = Copies(database, clock)
         if journal is not None:
             await journal.load()
             if federation is not None:
                 await federation.open(database, journal)
             await records.forget_remote()
-        await records.load()
+        if replica is None:
+            await records.load()
         await copies.load()
         store = FilesystemStore(config.images)
         publisher = Publisher(store, records, copies, clock)
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        parts = Parts(config, clock, stack, database, records, copies, store, publisher)
+        parts = Parts(config, clock, stack, database, records, copies, store, publisher, replica)
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)

@@ -75,6 +75,11 @@ class Records:
         """What names this state of the catalogue, for as long as this process runs."""
         return f"{self._memory.restarts}-{self._memory.revision}"
 
+    @property
+    def restarts(self) -> int:
+        """How often `catch_up` has found another catalogue than before."""
+        return self._memory.restarts
+
     async def catch_up(self) -> Mapping[str, int]:
         """Have memory follow what somebody else has written; one call at a time. Returns the counters.
 

@@ -39,19 +39,24 @@ class News(NamedTuple):
     changed: Mapping[str, int] | None
 
 
+def counted(connection: Connection) -> Mapping[str, int]:
+    """All counters; none in a replica that is being filled."""
+    return {row.name: row.value for row in connection.execute(select(counters))}
+
+
 def news(connection: Connection, since: int, *, most: int) -> News:
     """What was written after revision `since`, if that is at most `most` images."""
-    counted = {row.name: row.value for row in connection.execute(select(counters))}
-    newest = counted.get("revision")
+    found = counted(connection)
+    newest = found.get("revision")
     if newest == since:
-        return News(counted, {})
+        return News(found, {})
     if newest is None or newest < since:
-        return News(counted, None)
+        return News(found, None)
     changed: dict[str, int] = {}
     for table, key in ((images, images.c.id), (tombstones, tombstones.c.image_id)):
         later = select(key, table.c.revision).where(table.c.revision > since).limit(most + 1)
         changed |= {row[0]: row.revision for row in connection.execute(later)}
-    return News(counted, changed if len(changed) <= most else None)
+    return News(found, changed if len(changed) <= most else None)
 
 
 def newest_revision(connection: Connection) -> int:
