@@ -25,10 +25,14 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SiteSection(_Section, frozen=True):
-    """Which site this is. `data` is the folder for everything that it keeps."""
+    """Which site this is. `data` is the folder for everything that it keeps.
+
+    With `shared`, `skerry serve` may be started several times for it: one process leads, the others help.
+    """
 
     name: str = "local"
     data: str = ""
+    shared: bool = False
 
 
 class ApiSection(_Section, frozen=True):

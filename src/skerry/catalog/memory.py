@@ -1,6 +1,6 @@
 """The records and pages in use, in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from skerry.catalog.base import Page
 from skerry.catalog.rows import Entry
@@ -11,6 +11,10 @@ Listing = tuple[Query, Scope]
 _MOST_PAGES = 64
 _LONGEST_PAGE = 100
 """Images on a page that is kept, so that pages cannot hold more than a few thousand images in memory."""
+
+
+def _nobody(_: int) -> None:
+    """Nobody is told."""
 
 
 class Memory:
@@ -25,6 +29,8 @@ class Memory:
         self._pages: dict[Listing, Page] = {}
         self.revision = 0
         """The number of the last change that landed."""
+        self.tell: Callable[[int], None] = _nobody
+        """Hears of each revision that has landed here."""
         self.restarts = 0
         """How often all was forgotten, so that the same revision may mean something else."""
 
@@ -80,6 +86,7 @@ class Memory:
         if revision > self.revision:
             self.revision = revision
             self._pages.clear()
+            self.tell(revision)
 
     def _keep(self, entry: Entry) -> None:
         self._entries[entry.image.id] = entry

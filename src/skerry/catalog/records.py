@@ -70,6 +70,11 @@ class Records:
         """The number of the last change that has landed."""
         return self._memory.revision
 
+    def tell(self, others: Callable[[int], None]) -> None:
+        """Have others told of the revision now, and of each that lands, before anybody else hears of it."""
+        self._memory.tell = others
+        others(self._memory.revision)
+
     @property
     def state(self) -> str:
         """What names this state of the catalogue, for as long as this process runs."""

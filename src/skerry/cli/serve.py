@@ -24,12 +24,12 @@ def run(args: Namespace) -> int:
     config = load(args.config)
     if args.check:
         return 0
-    from skerry import service
+    from skerry import processes, service
 
     logging.basicConfig(
         level=os.environ.get("SKERRY_LOG", "INFO").upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(service.serve(config))
+        runner.run(processes.serve(config) if config.site.shared else service.serve(config))
     return 0

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from skerry.api.access import seen
 from skerry.api.bodies import freshness
 from skerry.api.context import Site
+from skerry.api.handover import hand_over, is_asked_for
 from skerry.api.sendfile import send
 from skerry.core.caller import Caller
 from skerry.core.copy import Copy, CopyState
@@ -43,6 +44,9 @@ async def download(request: web.Request, site: Site, caller: Caller) -> web.Stre
         await response.prepare(request)
         return response
     async with _delivery(site, image, offset) as delivery:
+        if is_asked_for(request):
+            await hand_over(request, response, delivery, offset, count)
+            return response
         await response.prepare(request)
         await send(
             request,
