@@ -231,9 +231,33 @@ async def test_an_upload_whose_leader_dies_can_be_done_again(pair: tuple[Killabl
     status, headers, text = await sending
     assert (status, headers["Retry-After"]) == (503, "5")
     assert b"Look before you try again" in text
-    assert await aide.status(image_id) == "queued"
     assert (await aide.call("PUT", f"/v2/images/{image_id}/file", data))[0] == 204
     assert await download(aide, image_id) == data
+    await aide.check_whole()
+
+
+async def test_a_sender_that_goes_away_is_missed_by_the_leader_as_well(
+    pair: tuple[Killable, Killable],
+) -> None:
+    _, aide = pair
+    plain, resumable = [await aide.create() for _ in range(2)]
+    data = os.urandom(1 << 20)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield data[: 1 << 19]
+        raise ConnectionError
+
+    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+        await aide.call("PUT", f"/v2/images/{plain}/file", half())
+    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+        await aide.append(resumable, 0, half(), complete=True)
+
+    while await aide.status(plain) != "queued":  # noqa: ASYNC110  (what is waited for is elsewhere)
+        await asyncio.sleep(0.01)
+    offset = await aide.offset(resumable)
+    assert 0 <= offset <= 1 << 19
+    assert await aide.append(resumable, offset, data[offset:], complete=True) == 204
+    assert await download(aide, resumable) == data
     await aide.check_whole()
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -195,19 +195,23 @@ async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.St
 
 
 async def _send(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Send the bytes that the leader has handed over."""
+    """Send the bytes that the leader has handed over. Raises Away when it is gone before the first."""
     response = _response(answer)
     api = request.app[CONFIG].api
-    try:
-        async with handover.received(answer) as got:
-            response.content_length = got.count
+    async with AsyncExitStack() as stack:
+        try:
+            got = await stack.enter_async_context(handover.received(answer))
+        except OSError:
+            raise Away(safe=True) from None
+        response.content_length = got.count
+        try:
             await send(
                 request, response, got.delivery, got.offset, got.count,
                 least=api.min_rate, window=api.slow_after,
             )  # fmt: skip
-    except (SkerryError, OSError) as error:
-        log.warning("%s %s was cut off: %s", request.method, request.path, error)
-        _break_off(request)
+        except (SkerryError, OSError) as error:
+            log.warning("%s %s was cut off: %s", request.method, request.path, error)
+            _break_off(request)
     return response
 
 

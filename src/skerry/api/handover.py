@@ -23,7 +23,7 @@ ASKED = "Skerry-Hand-Over"
 """The header by which an aide asks for it."""
 
 GIVEN = "Skerry-Delivery"
-"""The header of the answer: process, descriptor, offset, count, and size of the whole."""
+"""The header of the answer: process, descriptor, device and inode, then offset, count, size of the whole."""
 
 _LOOK = 0.5
 """Seconds between looks whether the aide is still there."""
@@ -47,7 +47,9 @@ async def hand_over(
 
     Raises what ends the delivery; the answer is broken off then.
     """
-    response.headers[GIVEN] = f"{os.getpid()} {delivery.fd} {offset} {count} {delivery.size}"
+    file = os.fstat(delivery.fd)
+    words = (os.getpid(), delivery.fd, file.st_dev, file.st_ino, offset, count, delivery.size)
+    response.headers[GIVEN] = " ".join(map(str, words))
     response.content_length = None
     await response.prepare(request)
     said = -1
@@ -82,8 +84,13 @@ class Received:
 @asynccontextmanager
 async def received(answer: aiohttp.ClientResponse) -> AsyncIterator[Received]:
     """At the aide: what the leader has handed over, while this is open. Raises OSError when it is gone."""
-    process, descriptor, offset, count, size = (int(word) for word in answer.headers[GIVEN].split(" "))
-    fd = os.open(f"/proc/{process}/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    words = (int(word) for word in answer.headers[GIVEN].split(" "))
+    process, descriptor, device, inode, offset, count, size = words
+    fd = os.open(f"/proc/{process}/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    file = os.fstat(fd)
+    if (file.st_dev, file.st_ino) != (device, inode):
+        os.close(fd)
+        raise OSError("The leader has ended, and another process has its number.")
     progress = _Progress(size)
     reading = asyncio.create_task(progress.read(answer), name="delivery")
     delivery = Delivery(fd, size, lambda: progress.ready, progress.wait)

@@ -13,9 +13,10 @@ from skerry.catalog.database import Database
 from skerry.catalog.journal import Journal
 from skerry.catalog.memory import Memory
 from skerry.catalog.rows import Entry
+from skerry.catalog.taking import take, take_member, take_own, unknown
 from skerry.catalog.writer import Writer, same
 from skerry.core.clock import Clock
-from skerry.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from skerry.core.errors import Conflict, InvalidInput, TooLarge
 from skerry.core.feed.follow import Change
 from skerry.core.image import Image, Member, MemberStatus, Status
 from skerry.core.query import Query, Scope
@@ -184,7 +185,7 @@ class Records:
             began = self._memory.revision
             loaded = await self._database.read(lambda connection: rows.load(connection, [image_id]))
             if image_id not in loaded:
-                raise _unknown(image_id)
+                raise unknown(image_id)
             entry = loaded[image_id]
             self._memory.learn([entry], began)
         return entry
@@ -208,7 +209,7 @@ class Records:
         """Apply a rule to a record. Raises NotFound and what the rule raises."""
 
         def work(connection: Connection) -> Image:
-            entry = _take_own(connection, image_id)
+            entry = take_own(connection, image_id)
             new = rule(entry.image)
             if new != entry.image:
                 new = self._writer.change(connection, entry, replace(new, updated_at=self._now()))
@@ -222,7 +223,7 @@ class Records:
         """Replace the record by a tombstone once `rule` has let it pass. Returns the last record."""
 
         def work(connection: Connection) -> Image:
-            last = rule(_take_own(connection, image_id).image)
+            last = rule(take_own(connection, image_id).image)
             self._writer.bury(connection, last)
             if also is not None:
                 also(connection)
@@ -234,7 +235,7 @@ class Records:
         """Share an image (status pending). Conflict when it is, TooLarge over `most` members."""
 
         def work(connection: Connection) -> Member:
-            entry = _take_own(connection, image_id)
+            entry = take_own(connection, image_id)
             if any(member.project_id == project_id for member in entry.members):
                 raise Conflict(
                     f"The target member {project_id} is already associated with image {image_id}.",
@@ -258,7 +259,7 @@ class Records:
         """Record what the project answered. Raises NotFound."""
 
         def work(connection: Connection) -> Member:
-            entry, member = _take_member(connection, image_id, project_id)
+            entry, member = take_member(connection, image_id, project_id)
             answered = replace(member, status=status, updated_at=self._now())
             kept = tuple(answered if other is member else other for other in entry.members)
             self._writer.share(connection, entry, kept)
@@ -270,7 +271,7 @@ class Records:
         """End the sharing. Raises NotFound."""
 
         def work(connection: Connection) -> None:
-            entry, member = _take_member(connection, image_id, project_id)
+            entry, member = take_member(connection, image_id, project_id)
             self._writer.share(
                 connection, entry, tuple(other for other in entry.members if other is not member)
             )
@@ -305,7 +306,7 @@ class Records:
         ordered = tuple(sorted(members, key=lambda member: (member.created_at, member.project_id)))
 
         def work(connection: Connection) -> None:
-            entry = _take(connection, image_id)
+            entry = take(connection, image_id)
             if ordered != entry.members:
                 self._writer.share(connection, entry, ordered)
 
@@ -378,33 +379,6 @@ class Records:
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
-
-
-def _unknown(image_id: str) -> NotFound:
-    return NotFound(f"No image found with ID {image_id}", image=image_id)
-
-
-def _take(connection: Connection, image_id: str) -> Entry:
-    entry = rows.load(connection, [image_id], lock=True).get(image_id)
-    if entry is None:
-        raise _unknown(image_id)
-    return entry
-
-
-def _take_own(connection: Connection, image_id: str) -> Entry:
-    """As `_take`, for a change that only the image's home makes."""
-    entry = _take(connection, image_id)
-    if entry.image.home is not None:
-        raise Conflict(f"Image {image_id} is at home at {entry.image.home}.", image=image_id)
-    return entry
-
-
-def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
-    entry = _take_own(connection, image_id)
-    for member in entry.members:
-        if member.project_id == project_id:
-            return entry, member
-    raise NotFound(f"{project_id} not found in the member list of the image {image_id}.", image=image_id)
 
 
 def _in_seconds(image: Image) -> Image:
