@@ -129,8 +129,8 @@ async def listening(site: Site, at: Sequence[socket.socket] = ()) -> AsyncIterat
 
     Running requests get time to end.
     """
-    app, door = application(site), Door(site.config.api.slow_after)
-    app.middlewares.append(door.admit)
+    door = Door(site.config.api.slow_after)
+    app = application(site, door.heard)
     if site.edge is not None:
         app.on_shutdown.append(partial(_end_fetches, site.edge))
     if site.feed is not None:

@@ -8,13 +8,14 @@ for the next one.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -129,9 +130,24 @@ class Retirement:
             response.force_close()
 
 
-def application(config: Config, leader: Leader, site: Site | None, retirement: Retirement) -> web.Application:
-    """The HTTP side of an aide. With `site`, a part of one, it reads records by itself."""
-    app = web.Application(client_max_size=1 << 40)
+def application(
+    config: Config,
+    leader: Leader,
+    site: Site | None,
+    retirement: Retirement,
+    heard: Callable[[web.Request], None],
+) -> web.Application:
+    """The HTTP side of an aide; `heard` is told of each request.
+
+    With `site`, a part of one, it reads records by itself.
+    """
+
+    @web.middleware
+    async def hear(request: web.Request, handler: Handler) -> web.StreamResponse:
+        heard(request)
+        return await handler(request)
+
+    app = web.Application(client_max_size=1 << 40, middlewares=[hear])
     app[LEADER], app[CONFIG] = leader, config
     app.on_response_prepare.append(name_request)
     app.on_response_prepare.append(retirement.close)

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 
@@ -36,13 +35,11 @@ class Door:
             return await loop.create_unix_server(self._enter(server), sock=entrance)
         return await loop.create_server(self._enter(server), sock=entrance, backlog=1024)
 
-    @web.middleware
-    async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Hears of each request whose header has come."""
+    def heard(self, request: web.Request) -> None:
+        """To be told of each request whose header has come."""
         timer = self._new.pop(request.protocol, None)
         if timer is not None:
             timer.cancel()
-        return await handler(request)
 
     def _enter(self, server: "web.Server") -> Callable[[], RequestHandler]:
         loop = asyncio.get_running_loop()

@@ -6,7 +6,6 @@ A publication at the home and a subscription elsewhere. A streaming standby has 
 import re
 
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from skerry.catalog import schema
@@ -41,6 +40,8 @@ def subscription(site: str, connection: str, reader: str | None) -> str:
     `connection` is how its server reaches the home's, in libpq's words; `reader` is the user that Skerry
     reads as.
     """
+    from sqlalchemy.dialects import postgresql  # slow to import, and of no use to a site that runs
+
     dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
     made = [str(CreateTable(table).compile(dialect=dialect)).strip() for table in PUBLISHED]
     made += [
