@@ -60,12 +60,11 @@ def test_only_ids_name_files(beside: Beside, tmp_path: Path, name: str) -> None:
 def test_a_program_that_ends_before_the_name_leaves_the_old_file(
     beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(label: str) -> None:
-        if label == "beside.bytes-durable":
-            raise Killed
+    def killed(path: Path, target: Path) -> Path:
+        raise Killed
 
     beside.put(Kind.INDEX, ONE, b"old")
-    monkeypatch.setattr("skerry.stores.beside.reached", killed)
+    monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(Killed):
         beside.put(Kind.INDEX, ONE, b"new")
     again = Beside(tmp_path)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from skerry.core.errors import NotFound
-from skerry.core.write_points import reached
 from skerry.stores.filesystem import disk_errors
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -47,12 +46,10 @@ class Beside:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                reached("beside.bytes-durable")
                 unfinished.replace(target)
             except OSError:
                 unfinished.unlink(missing_ok=True)
                 raise
-            reached("beside.renamed")
             folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)
