@@ -1,0 +1,321 @@
+"""Orders for several sources at once, so that all is here soon and the line to the upstream carries little.
+
+* Siblings go before the upstream for what they have. The upstream is asked for what nobody near has, by each
+  site from another place on, unless the siblings would take far longer.
+* What a sibling is about to have is left to it for some seconds.
+* An order is as long as a source takes some seconds for. When nothing is left to be asked for, who is fast
+  takes over the end of what a slow one was asked for, so the last blocks wait for nobody.
+* What a client waits for goes first, from whoever has it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skerry.core.swarm.blocks import Blocks, Flags, Numbers
+from skerry.core.swarm.source import Source, Trouble
+
+_ORDER = 4.0
+_FIRST_ORDER = 2
+"""Seconds of an order; its blocks when the rate of a source is not known."""
+
+MOST_CHUNKS = 1 << 16
+"""Chunks of an order."""
+
+_COMING = 8.0
+"""Seconds for which what a sibling said it is about to have is left to it: two orders."""
+
+_SLACK, _TIMES = 3.0, 3.0
+"""The upstream is spared while siblings take fewer seconds than these and so many times its own together."""
+
+_WORTH = 1.0
+"""Seconds that taking over an order has to gain."""
+
+_GUESS = 1e6
+"""Bytes a second of a source when none is known."""
+
+
+class Swarm:
+    """The sources of one transfer. Times are in seconds by a clock that never runs backwards.
+
+    `start`, in [0, 1), is where in the image this site begins when there are others; `alone` says that there
+    will never be any, so that the upstream is asked for everything at once.
+    """
+
+    def __init__(self, sizes: Numbers, missing: Numbers, *, start: float = 0.0, alone: bool = False) -> None:
+        self._blocks = Blocks(sizes, missing)
+        self._start = int(start * self._blocks.count)
+        self._alone = alone
+        self._sources: dict[str, Source] = {}
+        self._taker = np.full(self._blocks.count, -1, np.int64)
+        self._urgent: list[int] = []
+
+    # What is known
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is lacking."""
+        return not self._blocks.left.any()
+
+    @property
+    def lacking(self) -> int:
+        """Bytes of chunks that are lacking."""
+        return int(self._blocks.left.sum())
+
+    def lacking_chunks(self) -> Numbers:
+        """Their numbers, ascending."""
+        return self._blocks.chunks(0, self._blocks.count)
+
+    def asked_chunks(self) -> Numbers:
+        """The chunks that sources were asked for and that are not here, ascending."""
+        taken = np.flatnonzero((self._taker >= 0) & self._blocks.lacking()).tolist()
+        none = self._blocks.missing[:0]
+        return np.concatenate([none, *(self._blocks.chunks(block, block + 1) for block in taken)])
+
+    def knows(self, name: str) -> bool:
+        """Whether this is a source."""
+        return name in self._sources and not self._sources[name].gone
+
+    def total(self, name: str) -> int:
+        """Bytes of chunks that a source has brought."""
+        return self._sources[name].total
+
+    def trouble(self, name: str) -> Trouble | None:
+        """Why a source was left the last time, if it was and has brought nothing since."""
+        return self._sources[name].trouble
+
+    def hopeless(self, now: float) -> bool:
+        """Whether no source that is not set aside has anything that is lacking."""
+        lacking = self._blocks.lacking()
+        return not any(one.usable(now) and bool((one.has & lacking).any()) for one in self._sources.values())
+
+    # What is told
+
+    def offer(
+        self, name: str, now: float, *, near: bool, has: Flags | None = None, coming: Flags | None = None
+    ) -> None:
+        """A source, or what it has by now: flags of all chunks of the image, None for everything.
+
+        `coming` is what it has asked others for.
+        """
+        blocks = self._blocks
+        whole = np.ones(blocks.count, np.bool_)
+        there = whole if has is None else blocks.within(has)
+        known = self._sources.get(name)
+        if known is None:
+            never = np.full(blocks.count, -np.inf)
+            known = self._sources[name] = Source(len(self._sources), near, there, never)
+        else:
+            known.has, known.gone = there, False
+        if coming is not None:
+            known.coming[blocks.touched(coming) & np.isinf(known.coming)] = now
+
+    def withdraw(self, name: str) -> None:
+        """A source is no more; what it was asked for is free."""
+        if (source := self._sources.get(name)) is not None:
+            self._free(source)
+            source.gone, source.asked = True, False
+
+    def hurry(self, chunks: Numbers) -> None:
+        """A client waits for these, in this order; none when nobody does."""
+        self._urgent = self._blocks.of(chunks)
+
+    def came(self, name: str, chunk: int, now: float) -> bool:
+        """A chunk has come, whose bytes are right. Whether it was lacking."""
+        source = self._sources[name]
+        source.heard = now
+        size = self._blocks.take(chunk)
+        source.got += size
+        source.total += size
+        if size:
+            source.trouble, source.failures = None, 0
+        return size > 0
+
+    def moved(self, name: str, now: float) -> None:
+        """Bytes have come from a source, if no chunk yet."""
+        self._sources[name].heard = now
+
+    def ended(self, name: str, now: float) -> None:
+        """What a source was asked for has come as far as it has it: what is lacking it does not have."""
+        source = self._sources[name]
+        mine = (self._taker == source.number) & self._blocks.lacking()
+        source.has = source.has & ~mine
+        self._free(source)
+        source.end(now)
+        if mine.any() and (not source.near or not source.got):
+            source.leave(Trouble.USELESS, now, None)
+
+    def left(self, name: str, now: float) -> None:
+        """The order of a source was broken off here, for `is_over`."""
+        source = self._sources[name]
+        self._free(source)
+        source.end(now)
+
+    def failed(self, name: str, trouble: Trouble, now: float, pause: float | None = None) -> float:
+        """A source has to be left. For how many seconds it is not asked; `pause` is what it asks for."""
+        source = self._sources[name]
+        self._free(source)
+        source.end(now)
+        return source.leave(trouble, now, pause)
+
+    # What to do
+
+    def is_silent(self, name: str, now: float, patience: float) -> bool:
+        """Whether a source was asked and has sent nothing for so many seconds."""
+        source = self._sources[name]
+        return source.asked and now - source.heard > patience
+
+    def is_over(self, name: str, now: float) -> bool:
+        """Whether the order of a source is to be broken off: others bring all that is left of it, or it is
+        the one to bring at once what a client waits for."""
+        source = self._sources[name]
+        if not source.asked:
+            return False
+        mine = np.flatnonzero((self._taker == source.number) & self._blocks.lacking())
+        return len(mine) == 0 or self._is_called(source, int(mine[0]), now)
+
+    def ask(self, name: str, now: float) -> Numbers | None:
+        """The chunks to ask a source for, ascending; None when there is nothing for it at this moment."""
+        source = self._sources[name]
+        if source.asked or not source.usable(now):
+            return None
+        lacking = self._blocks.lacking()
+        stretch = self._urgently(source, lacking) or self._freely(source, lacking, now)
+        if stretch is None:
+            stretch = self._instead(source, lacking, now)
+        if stretch is None:
+            return None
+        first, last = stretch
+        chunks = self._blocks.chunks(first, last)
+        self._taker[first:last] = source.number
+        source.begin(now)
+        return chunks
+
+    def _urgently(self, source: Source, lacking: Flags) -> tuple[int, int] | None:
+        """What a client waits for and nobody is about to bring."""
+        for block in self._urgent:
+            if not lacking[block] or not source.has[block]:
+                continue
+            taker = int(self._taker[block])
+            if taker < 0 or self._head(taker, lacking) != block:
+                free = lacking & source.has & ((self._taker < 0) | (self._taker == taker))
+                return self._extended(block, free, self._blocks.size[block] * 2)
+        return None
+
+    def _freely(self, source: Source, lacking: Flags, now: float) -> tuple[int, int] | None:
+        """What nobody was asked for."""
+        able = lacking & source.has & (self._taker < 0)
+        if not source.near:
+            able &= ~self._spared(source, lacking, now)
+        if not able.any():
+            return None
+        others = [one for one in self._sources.values() if one.near and not one.gone]
+        places = np.flatnonzero(able)
+        if others and not self._urgent:
+            rarity = np.sum([one.has[places] for one in others], axis=0)
+            places = places[rarity == rarity.min()]
+            places = np.concatenate([places[places >= self._start], places])
+        return self._extended(int(places[0]), able, self._budget(source, now))
+
+    def _instead(self, source: Source, lacking: Flags, now: float) -> tuple[int, int] | None:
+        """The end of what another source was asked for and would take longer for."""
+        best: tuple[float, int, int] | None = None
+        speed = source.speed(now, self._typical())
+        for other in self._sources.values():
+            mine = np.flatnonzero((self._taker == other.number) & lacking)
+            if other is source or not len(mine):
+                continue
+            size = float(self._blocks.left[mine].sum())
+            needs = size / other.speed(now, self._typical())
+            relieves = source.near and not other.near
+            share = size if relieves else size * speed / (speed + size / needs)
+            tail = self._tail(mine, source, share, spare_head=relieves and len(mine) > 1)
+            if tail is None:
+                continue
+            takes = float(self._blocks.left[tail[0] : tail[1]].sum()) / speed
+            gain = needs - takes
+            if relieves and len(mine) > 1:
+                gain = needs
+            elif other.near and not source.near:
+                gain = needs - _TIMES * takes - _SLACK
+            if gain > _WORTH and (best is None or gain > best[0]):
+                best = gain, *tail
+        return None if best is None else best[1:]
+
+    def _tail(
+        self, mine: Numbers, source: Source, share: float, *, spare_head: bool
+    ) -> tuple[int, int] | None:
+        """The last blocks of an order that a source has, as many as it is to take over, at least one."""
+        usable = source.has[mine]
+        if spare_head:
+            usable[0] = False
+        end = len(mine)
+        while end and not usable[end - 1]:
+            end -= 1
+        first, taken = end, 0.0
+        while first and usable[first - 1] and (first == end or mine[first - 1] + 1 == mine[first]):
+            block = float(self._blocks.left[mine[first - 1]])
+            if taken and taken + block / 2 > share:
+                break
+            first, taken = first - 1, taken + block
+        return None if first == end else (int(mine[first]), int(mine[end - 1]) + 1)
+
+    def _spared(self, source: Source, lacking: Flags, now: float) -> Flags:
+        """What the upstream is not asked for, because siblings have it, or will have it soon."""
+        near = [one for one in self._sources.values() if one.near and one.usable(now)]
+        none = np.zeros(self._blocks.count, np.bool_)
+        if not near:
+            return none
+        there = np.any([one.has for one in near], axis=0)
+        size = float(self._blocks.left[there & lacking].sum())
+        able = [one for one in near if bool((one.has & lacking).any())]
+        together = sum(one.speed(now, self._typical()) for one in able)
+        own = size / source.speed(now, self._typical())
+        if together and size / together > _TIMES * own + _SLACK:
+            there = none
+        soon = np.max([one.coming for one in near], axis=0)
+        spared: Flags = there | (now - soon < _COMING)
+        return spared
+
+    def _is_called(self, source: Source, head: int, now: float) -> bool:
+        """Whether this busy source is the one to bring what a client waits for."""
+        lacking = self._blocks.lacking()
+        wanted = [block for block in self._urgent if lacking[block]]
+        if not wanted:
+            return False
+        block, taker = wanted[0], int(self._taker[wanted[0]])
+        if taker >= 0 and self._head(taker, lacking) == block:
+            return False
+        able = [one for one in self._sources.values() if one.usable(now) and one.has[block]]
+        if any(not one.asked for one in able) or head in wanted[:2]:
+            return False
+        return max(able, key=lambda one: (one.speed(now, 0.0), one.number), default=None) is source
+
+    def _head(self, number: int, lacking: Flags) -> int:
+        mine = np.flatnonzero((self._taker == number) & lacking)
+        return int(mine[0]) if len(mine) else -1
+
+    def _extended(self, first: int, able: Flags, size: float) -> tuple[int, int]:
+        """From a block on as long as the next are able, for about so many bytes."""
+        last, taken = first, 0
+        chunks = 0
+        while last < len(able) and able[last] and (taken < size or last == first):
+            chunks += len(self._blocks.chunks(last, last + 1))
+            if chunks > MOST_CHUNKS and last > first:
+                break
+            taken += int(self._blocks.left[last])
+            last += 1
+        return first, last
+
+    def _budget(self, source: Source, now: float) -> float:
+        if self._alone:
+            return np.inf
+        block = float(self._blocks.size.max())
+        return max(source.rate * _ORDER, block) if source.rate else _FIRST_ORDER * block
+
+    def _typical(self) -> float:
+        rates: Sequence[float] = [one.rate for one in self._sources.values() if one.rate]
+        return sum(rates) / len(rates) if rates else _GUESS
+
+    def _free(self, source: Source) -> None:
+        self._taker[self._taker == source.number] = -1
