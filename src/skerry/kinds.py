@@ -47,6 +47,7 @@ from skerry.sync.replica import ReplicaCatalogue
 from skerry.sync.reporter import Reporter, reports
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
+from skerry.transfer.chunks import Chunks
 from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
@@ -73,6 +74,7 @@ class Parts:
     copies: Copies
     store: FilesystemStore
     publisher: Publisher
+    chunks: Chunks
     replica: Database | None = None
 
 
@@ -96,7 +98,7 @@ async def make_home(parts: Parts) -> Home:
     imports = Imports(parts.records, parts.publisher, uploads, web_, parts.clock)
     parts.stack.push_async_callback(imports.close)
     if parts.config.database_url.startswith("postgresql"):
-        await parts.stack.enter_async_context(_running(beat(parts.database, parts.clock), "heartbeat"))
+        await parts.stack.enter_async_context(running(beat(parts.database, parts.clock), "heartbeat"))
     return Home(parts.records, uploads, imports)
 
 
@@ -142,7 +144,7 @@ async def _replicated(parts: Parts) -> EdgeCatalogue:
     )
     with suppress(SkerryError):
         await catalogue.look()
-    await parts.stack.enter_async_context(_running(catalogue.run(), "replica"))
+    await parts.stack.enter_async_context(running(catalogue.run(), "replica"))
     return catalogue
 
 
@@ -197,8 +199,8 @@ async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> t
         gone=cache.forget,
         wanted=sending.wanted,
     )
-    await parts.stack.enter_async_context(_running(sending.run(), "send-bytes"))
-    await parts.stack.enter_async_context(_running(follower.run(), "feed"))
+    await parts.stack.enter_async_context(running(sending.run(), "send-bytes"))
+    await parts.stack.enter_async_context(running(follower.run(), "feed"))
     source = Source(journal, parts.records, family, gone=cache.forget, follows=True)
     deposits = _deposits(parts, claim=cache.give_way, done=sending.look_again, cached=True)
     feed = Feed(journal, family, source, deposits, follower, belonging.peer)
@@ -214,7 +216,7 @@ async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge |
             journal.home, planning, parts.copies, parts.store, edge.cache, parts.clock,
             reporter=Reporter(parts.database, journal),
         )  # fmt: skip
-        await parts.stack.enter_async_context(_running(reconciler.run(), "reconcile"))
+        await parts.stack.enter_async_context(running(reconciler.run(), "reconcile"))
 
     async def own() -> dict[str, Report]:
         if reconciler is not None:
@@ -250,7 +252,7 @@ def _check_space(store: FilesystemStore) -> Callable[[Image], Awaitable[None]]:
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Have `work` go on in the background until the end."""
     task = asyncio.create_task(work, name=name)
     try:

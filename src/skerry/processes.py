@@ -35,6 +35,7 @@ from skerry.identity.membership import Folder
 from skerry.identity.policy import Policy
 from skerry.service import listening, open_site, runner_of, told_to_stop
 from skerry.stores.filesystem import FilesystemStore
+from skerry.transfer.chunks import Chunks
 
 log = logging.getLogger(__name__)
 
@@ -194,8 +195,9 @@ async def _part(config: Config, clock: Clock, place: _Place, stack: AsyncExitSta
     catalogue = Onlooker(records, place.mark.read)
     copies, store = Copies(database, clock), FilesystemStore(config.images)
     return Site(
-        config, clock, identity, policy, records, catalogue, copies, store, clock.now(), home=None, edge=None
-    )
+        config, clock, identity, policy, records, catalogue, copies, store, clock.now(),
+        Chunks(store, copies, config.data / "packs"), home=None, edge=None,
+    )  # fmt: skip
 
 
 def bind(address: tuple[str, int], stack: AsyncExitStack) -> list[socket.socket]:

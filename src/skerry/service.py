@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -40,10 +40,13 @@ from skerry.kinds import (
     make_member,
     make_placing,
     open_replica,
+    running,
     write_down,
 )
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.belonging import Belonging
+from skerry.transfer.chunks import Chunks
+from skerry.transfer.indexing import Indexer
 from skerry.transfer.publish import Publisher, Recovered
 
 log = logging.getLogger(__name__)
@@ -242,7 +245,8 @@ async def open_site(
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        parts = Parts(config, clock, stack, database, records, copies, store, publisher, replica)
+        chunks = Chunks(store, copies, config.data / "packs")
+        parts = Parts(config, clock, stack, database, records, copies, store, publisher, chunks, replica)
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)
@@ -266,6 +270,7 @@ async def open_site(
             copies,
             store,
             clock.now(),
+            parts.chunks,
             home,
             edge,
             feed,
@@ -273,13 +278,9 @@ async def open_site(
             None if federation is None else Renewal(federation, clock),
             placing,
         )
-        keeper = asyncio.create_task(_keep_house(site), name="housekeeping")
-        try:
+        indexer = Indexer(store, copies, records, publisher)
+        async with running(_keep_house(site), "housekeeping"), running(indexer.run(), "index"):
             yield site
-        finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
 
 
 async def _keep_house(site: Site) -> None:

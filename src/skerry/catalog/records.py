@@ -219,6 +219,18 @@ class Records:
 
         return await self._database.write(work)
 
+    async def note_index(self, image_id: str, digest: str, also: Also = None) -> None:
+        """Say which index the bytes of an own image have; for its users nothing changes. Raises NotFound."""
+
+        def work(connection: Connection) -> None:
+            entry = take_own(connection, image_id)
+            if entry.image.index != digest:
+                self._writer.change(connection, entry, replace(entry.image, index=digest))
+            if also is not None:
+                also(connection)
+
+        await self._database.write(work)
+
     async def delete(self, image_id: str, rule: Rule, also: Also = None) -> Image:
         """Replace the record by a tombstone once `rule` has let it pass. Returns the last record."""
 

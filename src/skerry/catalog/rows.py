@@ -174,6 +174,7 @@ def _image_to_row(image: Image) -> dict[str, Any]:
         "updated_at": _seconds(image.updated_at),
         "revision": image.revision,
         "home": image.home,
+        "index": image.index,
     }
 
 

@@ -66,6 +66,7 @@ images = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, unique=True),
     Column("home", _text(64)),
+    Column("index", _text(64)),
     Index(None, "created_at", "id"),
     Index(None, "owner"),
     Index(None, "name"),
@@ -138,6 +139,7 @@ copies = Table(
     Column("keep", Double),
     Column("unwanted_since", Double),
     Column("paused", Boolean, nullable=False),
+    Column("index", _text(64), nullable=False),
 )
 """Bytes at this site. Not tied to `images`: bytes outlive their record until they are removed."""
 

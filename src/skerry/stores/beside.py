@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from skerry.core.errors import NotFound
-from skerry.stores.filesystem import disk_errors
+from skerry.stores.disk import disk_errors
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _UNFINISHED = ".new"

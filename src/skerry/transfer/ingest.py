@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Lock
 
 from skerry.core.errors import StoreFailed, TooLarge
-from skerry.stores.filesystem import disk_errors
+from skerry.stores.disk import disk_errors
 from skerry.transfer.inspection import Inspection
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.writing import writing

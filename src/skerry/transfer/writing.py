@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from skerry.stores.filesystem import disk_errors
+from skerry.stores.disk import disk_errors
 from skerry.transfer.unbroken import unbroken
 
 _FLUSH = 32 << 20
