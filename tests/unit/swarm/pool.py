@@ -127,9 +127,7 @@ class Pool:
             site.done_at = self.now
 
 
-def pool(
-    edges: int, chunks: int, *, up: float, own: float, starts: list[float] | None = None
-) -> Pool:
+def pool(edges: int, chunks: int, *, up: float, own: float, starts: list[float] | None = None) -> Pool:
     """An upstream that sends `up` bytes a second, and edges that can each send `own` (0: no source)."""
     upstream = Giver(up)
     sites = {}

@@ -6,6 +6,8 @@
 * An order is as long as a source takes some seconds for. When nothing is left to be asked for, who is fast
   takes over the end of what a slow one was asked for, so the last blocks wait for nobody.
 * What a client waits for goes first, from whoever has it.
+* A source that was left for a while is trusted with one block, and nothing waits for it, until it has sent
+  something again.
 """
 
 from collections.abc import Sequence
@@ -220,6 +222,8 @@ class Swarm:
     def _instead(self, source: Source, lacking: Flags, now: float) -> tuple[int, int] | None:
         """The end of what another source was asked for and would take longer for."""
         best: tuple[float, int, int] | None = None
+        if source.failures:
+            return None
         speed = source.speed(now, self._typical())
         for other in self._sources.values():
             mine = np.flatnonzero((self._taker == other.number) & lacking)
@@ -262,7 +266,7 @@ class Swarm:
 
     def _spared(self, source: Source, lacking: Flags, now: float) -> Flags:
         """What the upstream is not asked for, because siblings have it, or will have it soon."""
-        near = [one for one in self._sources.values() if one.near and one.usable(now)]
+        near = [one for one in self._sources.values() if one.near and one.usable(now) and not one.failures]
         none = np.zeros(self._blocks.count, np.bool_)
         if not near:
             return none
@@ -311,6 +315,8 @@ class Swarm:
         if self._alone:
             return np.inf
         block = float(self._blocks.size.max())
+        if source.failures:
+            return block
         return max(source.rate * _ORDER, block) if source.rate else _FIRST_ORDER * block
 
     def _typical(self) -> float:
