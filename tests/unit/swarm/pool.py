@@ -102,7 +102,7 @@ class Pool:
                 site.left.append((name, Trouble.AWAY))
                 site.swarm.failed(name, Trouble.AWAY, self.now)
                 del site.orders[name]
-            elif site.swarm.is_over(name, self.now):
+            elif site.swarm.is_over(name):
                 site.swarm.left(name, self.now)
                 del site.orders[name]
             elif site.swarm.is_silent(name, self.now, self.patience):
@@ -133,7 +133,8 @@ def pool(edges: int, chunks: int, *, up: float, own: float, starts: list[float] 
     sites = {}
     for number in range(edges):
         start = (number * 0.618034) % 1 if starts is None else starts[number]
-        swarm = Swarm(sizes(chunks), np.arange(chunks), start=start)
+        swarm = Swarm(sizes(chunks), np.arange(chunks))
+        swarm.begin_at(start)
         swarm.offer(ABOVE, 0.0, near=False)
         sites[f"edge-{number}"] = Site(swarm, np.zeros(chunks, np.bool_), Giver(own))
     return Pool(upstream, sites)

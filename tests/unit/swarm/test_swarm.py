@@ -11,8 +11,9 @@ BLOCK = 4
 """Chunks of a block in an image of 256 chunks."""
 
 
-def made(chunks: int = 256, **more: float) -> Swarm:
-    swarm = Swarm(sizes(chunks), np.arange(chunks), **more)  # type: ignore[arg-type]
+def made(chunks: int = 256, *, start: float = 0.0) -> Swarm:
+    swarm = Swarm(sizes(chunks), np.arange(chunks))
+    swarm.begin_at(start)
     swarm.offer("above", 0.0, near=False)
     return swarm
 
@@ -35,8 +36,21 @@ def bring(swarm: Swarm, name: str, chunks: list[int], now: float) -> None:
         assert swarm.came(name, chunk, now)
 
 
-def test_the_upstream_alone_is_asked_for_everything_at_once_in_order() -> None:
-    swarm = made(alone=True)
+def test_the_upstream_alone_is_asked_in_order_on_two_lanes_for_the_same_as_by_all_others() -> None:
+    swarm = made(1200)
+    swarm.offer("above 2", 0.0, near=False, line="above")
+    assert asked(swarm, "above") == list(range(512))
+    assert asked(swarm, "above 2") == list(range(512, 1024))
+    bring(swarm, "above", list(range(512)), 2.0)
+    swarm.ended("above", 2.0)
+    assert asked(swarm, "above", 2.0) == list(range(1024, 1200))
+    bring(swarm, "above", list(range(1024, 1200)), 3.0)
+    swarm.ended("above", 3.0)
+    assert swarm.ask("above", 60.0) is None, "it is the same line"
+
+
+def test_the_upstream_alone_brings_everything() -> None:
+    swarm = made()
     assert asked(swarm, "above") == list(range(256))
     assert swarm.ask("above", 1.0) is None
     bring(swarm, "above", list(range(256)), 2.0)
@@ -46,13 +60,13 @@ def test_the_upstream_alone_is_asked_for_everything_at_once_in_order() -> None:
 
 def test_an_order_has_no_more_chunks_than_an_order_can_have() -> None:
     count = MOST_CHUNKS + 1000
-    swarm = Swarm(np.full(count, 40_000), np.arange(count), alone=True)
+    swarm = Swarm(np.full(count, 40_000), np.arange(count))
     swarm.offer("above", 0.0, near=False)
     assert 0 < len(asked(swarm, "above")) <= MOST_CHUNKS
 
 
 def test_only_what_is_missing_is_asked_for() -> None:
-    swarm = Swarm(sizes(100), np.array([3, 4, 50, 99]), alone=True)
+    swarm = Swarm(sizes(100), np.array([3, 4, 50, 99]))
     swarm.offer("above", 0.0, near=False)
     assert asked(swarm, "above") == [3, 4, 50, 99]
     assert not swarm.came("above", 7, 1.0)
@@ -106,15 +120,15 @@ def test_siblings_that_would_take_far_longer_are_not_waited_for() -> None:
 
 
 def test_an_idle_sibling_takes_over_from_the_upstream_what_it_has_by_now() -> None:
-    swarm = made(alone=True)
+    swarm = made()
     asked(swarm, "above")
     bring(swarm, "above", [0, 1], 2.0)
     swarm.offer("near", 2.0, near=True, has=some(256, (200, 256)))
     assert asked(swarm, "near", 2.0) == list(range(200, 256))
     bring(swarm, "above", list(range(2, 199)), 3.0)
-    assert not swarm.is_over("above", 3.0)
+    assert not swarm.is_over("above")
     bring(swarm, "above", [199], 3.0)
-    assert swarm.is_over("above", 3.0)
+    assert swarm.is_over("above")
 
 
 def test_the_last_blocks_do_not_wait_for_a_slow_source() -> None:
@@ -233,34 +247,24 @@ def test_what_a_client_waits_for_goes_first_also_from_the_upstream() -> None:
     assert 150 in asked(swarm, "near")[:BLOCK]
 
 
-def test_an_order_is_broken_off_for_what_a_client_waits_for_when_nobody_is_free() -> None:
-    swarm = made(alone=True)
+def test_a_lane_for_what_is_urgent_is_asked_for_nothing_else() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
     asked(swarm, "above")
-    swarm.came("above", 0, 1.0)
-    assert not swarm.is_over("above", 1.0)
+    assert swarm.ask("first", 1.0) is None
     swarm.hurry(np.array([200]))
-    assert swarm.is_over("above", 1.0)
-    swarm.left("above", 1.0)
-    chunks = asked(swarm, "above", 1.0)
-    assert 200 in chunks[:BLOCK]
-    assert not swarm.is_over("above", 1.0)
-
-
-def test_an_order_is_not_broken_off_when_another_source_is_free_for_it() -> None:
-    swarm = made(alone=True)
-    asked(swarm, "above")
-    swarm.offer("near", 1.0, near=True)
-    swarm.hurry(np.array([200]))
-    assert not swarm.is_over("above", 1.0)
-    assert 200 in asked(swarm, "near", 1.0)[:BLOCK]
-
-
-def test_what_a_client_no_longer_waits_for_calls_nobody() -> None:
-    swarm = made(alone=True)
-    asked(swarm, "above")
-    swarm.hurry(np.array([200]))
+    assert 200 in asked(swarm, "first", 1.0)[:BLOCK]
+    swarm.left("first", 1.0)
     swarm.hurry(np.zeros(0, np.int64))
-    assert not swarm.is_over("above", 1.0)
+    assert swarm.ask("first", 2.0) is None
+
+
+def test_what_is_urgent_and_next_to_come_is_not_asked_for_twice() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
+    asked(swarm, "above")
+    swarm.hurry(np.array([0, 1]))
+    assert swarm.ask("first", 1.0) is None
 
 
 def test_what_sources_were_asked_for_can_be_told_to_others() -> None:

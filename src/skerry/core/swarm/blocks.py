@@ -6,21 +6,26 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_PARTS = 64
+ORDER = 32 << 20
 _SMALLEST, _LARGEST = 256 << 10, 4 << 20
-"""Blocks are a 64th of what is missing, within these bytes: so several sources have something to share."""
+_PARTS = 64
+"""Blocks are about a 64th of what is missing, within these bytes, so that several sources have something to
+share; an ORDER is a number of whole blocks."""
 
 
 class Blocks:
     """Missing chunks that follow each other, some megabytes in each block; blocks are in order of the image.
 
-    `size` is in bytes of chunks, `left` what is lacking of it.
+    `size` is in bytes of chunks, `left` what is lacking of it; `per_order` blocks are an ORDER.
     """
 
     def __init__(self, sizes: Numbers, missing: Numbers) -> None:
         """`sizes` are those of all chunks of the image, `missing` the numbers of some, ascending."""
         own = sizes[missing].astype(np.int64)
-        block = min(max(int(own.sum()) // _PARTS, _SMALLEST), _LARGEST)
+        block, total = _SMALLEST, int(own.sum())
+        while block < _LARGEST and block * _PARTS < total:
+            block *= 2
+        self.per_order = ORDER // block
         number = (np.cumsum(own) - own) // block
         turns = np.flatnonzero(np.diff(number, prepend=-1)) if len(own) else number
         self.missing = missing

@@ -45,11 +45,14 @@ class Source:
     first heard that it is about to have them, minus infinity for never.
 
     `rate` is bytes of chunks a second in the order before, 0 when nothing is known; `got` those of this one,
-    `total` those of all.
+    `total` those of all. Several sources may be at the end of one `line`. What is only for `urgent` orders is
+    asked for what a client waits for, and nothing else.
     """
 
     number: int
     near: bool
+    line: str
+    urgent: bool
     has: Flags
     coming: NDArray[np.float64]
     asked: bool = False

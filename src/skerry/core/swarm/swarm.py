@@ -40,14 +40,13 @@ _GUESS = 1e6
 class Swarm:
     """The sources of one transfer. Times are in seconds by a clock that never runs backwards.
 
-    `start`, in [0, 1), is where in the image this site begins when there are others; `alone` says that there
-    will never be any, so that the upstream is asked for everything at once.
+    As long as there is no sibling, the image is asked for from its front on, in orders that are the same for
+    all that lack the same, so that packs which were made for one serve the next.
     """
 
-    def __init__(self, sizes: Numbers, missing: Numbers, *, start: float = 0.0, alone: bool = False) -> None:
+    def __init__(self, sizes: Numbers, missing: Numbers) -> None:
         self._blocks = Blocks(sizes, missing)
-        self._start = int(start * self._blocks.count)
-        self._alone = alone
+        self._start = 0
         self._sources: dict[str, Source] = {}
         self._taker = np.full(self._blocks.count, -1, np.int64)
         self._urgent: list[int] = []
@@ -93,12 +92,24 @@ class Swarm:
 
     # What is told
 
+    def begin_at(self, start: float) -> None:
+        """Where in the image, in [0, 1), this site begins when there are siblings."""
+        self._start = int(start * self._blocks.count)
+
     def offer(
-        self, name: str, now: float, *, near: bool, has: Flags | None = None, coming: Flags | None = None
+        self,
+        name: str,
+        now: float,
+        *,
+        near: bool,
+        has: Flags | None = None,
+        coming: Flags | None = None,
+        line: str = "",
+        urgent: bool = False,
     ) -> None:
         """A source, or what it has by now: flags of all chunks of the image, None for everything.
 
-        `coming` is what it has asked others for.
+        `coming` is what it has asked others for. `line` and `urgent` as for Source.
         """
         blocks = self._blocks
         whole = np.ones(blocks.count, np.bool_)
@@ -106,7 +117,7 @@ class Swarm:
         known = self._sources.get(name)
         if known is None:
             never = np.full(blocks.count, -np.inf)
-            known = self._sources[name] = Source(len(self._sources), near, there, never)
+            known = self._sources[name] = Source(len(self._sources), near, line or name, urgent, there, never)
         else:
             known.has, known.gone = there, False
         if coming is not None:
@@ -167,14 +178,10 @@ class Swarm:
         source = self._sources[name]
         return source.asked and now - source.heard > patience
 
-    def is_over(self, name: str, now: float) -> bool:
-        """Whether the order of a source is to be broken off: others bring all that is left of it, or it is
-        the one to bring at once what a client waits for."""
+    def is_over(self, name: str) -> bool:
+        """Whether the order of a source is to be broken off: others have brought all that is left of it."""
         source = self._sources[name]
-        if not source.asked:
-            return False
-        mine = np.flatnonzero((self._taker == source.number) & self._blocks.lacking())
-        return len(mine) == 0 or self._is_called(source, int(mine[0]), now)
+        return source.asked and not bool(((self._taker == source.number) & self._blocks.lacking()).any())
 
     def ask(self, name: str, now: float) -> Numbers | None:
         """The chunks to ask a source for, ascending; None when there is nothing for it at this moment."""
@@ -182,9 +189,9 @@ class Swarm:
         if source.asked or not source.usable(now):
             return None
         lacking = self._blocks.lacking()
-        stretch = self._urgently(source, lacking) or self._freely(source, lacking, now)
-        if stretch is None:
-            stretch = self._instead(source, lacking, now)
+        stretch = self._urgently(source, lacking)
+        if stretch is None and not source.urgent:
+            stretch = self._freely(source, lacking, now) or self._instead(source, lacking, now)
         if stretch is None:
             return None
         first, last = stretch
@@ -211,9 +218,13 @@ class Swarm:
             able &= ~self._spared(source, lacking, now)
         if not able.any():
             return None
-        others = [one for one in self._sources.values() if one.near and not one.gone]
+        others = [one for one in self._sources.values() if one.near]
         places = np.flatnonzero(able)
-        if others and not self._urgent:
+        if not others:
+            first, per_order = int(places[0]), self._blocks.per_order
+            able[first // per_order * per_order + per_order :] = False
+            return self._extended(first, able, np.inf)
+        if not self._urgent:
             rarity = np.sum([one.has[places] for one in others], axis=0)
             places = places[rarity == rarity.min()]
             places = np.concatenate([places[places >= self._start], places])
@@ -227,7 +238,7 @@ class Swarm:
         speed = source.speed(now, self._typical())
         for other in self._sources.values():
             mine = np.flatnonzero((self._taker == other.number) & lacking)
-            if other is source or not len(mine):
+            if other.line == source.line or not len(mine):
                 continue
             size = float(self._blocks.left[mine].sum())
             needs = size / other.speed(now, self._typical())
@@ -281,20 +292,6 @@ class Swarm:
         spared: Flags = there | (now - soon < _COMING)
         return spared
 
-    def _is_called(self, source: Source, head: int, now: float) -> bool:
-        """Whether this busy source is the one to bring what a client waits for."""
-        lacking = self._blocks.lacking()
-        wanted = [block for block in self._urgent if lacking[block]]
-        if not wanted:
-            return False
-        block, taker = wanted[0], int(self._taker[wanted[0]])
-        if taker >= 0 and self._head(taker, lacking) == block:
-            return False
-        able = [one for one in self._sources.values() if one.usable(now) and one.has[block]]
-        if any(not one.asked for one in able) or head in wanted[:2]:
-            return False
-        return max(able, key=lambda one: (one.speed(now, 0.0), one.number), default=None) is source
-
     def _head(self, number: int, lacking: Flags) -> int:
         mine = np.flatnonzero((self._taker == number) & lacking)
         return int(mine[0]) if len(mine) else -1
@@ -312,8 +309,6 @@ class Swarm:
         return first, last
 
     def _budget(self, source: Source, now: float) -> float:
-        if self._alone:
-            return np.inf
         block = float(self._blocks.size.max())
         if source.failures:
             return block
