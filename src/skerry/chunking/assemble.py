@@ -19,6 +19,7 @@ from skerry.chunking.digesting import Digesting
 from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.journal import CHUNKS, PIECES, Journal
+from skerry.chunking.part import Part
 from skerry.chunking.placing import Placing
 from skerry.chunking.plan import FetchPlan
 from skerry.chunking.progress import ready_to
@@ -46,7 +47,7 @@ class Assembly:
         """
         if index.recipe.codec and index.recipe.codec not in codecs.known():
             raise UnknownFormat(f"This site cannot compress as {index.recipe.codec!r} does.")
-        self._index, self._fd = index, fd
+        self._index, self._name, self._fd = index, name, fd
         self._journal = Journal(journal, name, index.count, len(index.recipe.at))
         self._scratch = files.open_own(scratch) if index.recipe.codec else -1
         if os.fstat(fd).st_size != index.size:
@@ -97,6 +98,10 @@ class Assembly:
             self._placing.write(twin, memoryview(data))
             self.stored[twin] = self.in_file[twin] = True
             self._places.lender[twin] = -1
+
+    def part(self) -> Part:
+        """What is stored, to be read while the rest comes; to be closed."""
+        return Part(self._name, self._index, self._fd, self._scratch, self.stored)
 
     def checkpoint(self) -> None:
         """Return when all that was put before is durable."""
