@@ -153,6 +153,7 @@ async def _cache(parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogu
     cache = Cache(
         parts.store, parts.copies, parts.publisher, upstream, catalogue, parts.clock,
         limit=config.cache.size, prestages=config.cache.fetches, stall=config.upstream.stall,
+        chunks=parts.chunks,
     )  # fmt: skip
     await cache.start()
     parts.stack.push_async_callback(cache.close)

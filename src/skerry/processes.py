@@ -196,7 +196,7 @@ async def _part(config: Config, clock: Clock, place: _Place, stack: AsyncExitSta
     copies, store = Copies(database, clock), FilesystemStore(config.images)
     return Site(
         config, clock, identity, policy, records, catalogue, copies, store, clock.now(),
-        Chunks(store, copies, config.data / "packs"), home=None, edge=None,
+        Chunks(store, copies, records, config.data / "packs"), home=None, edge=None,
     )  # fmt: skip
 
 

@@ -245,7 +245,7 @@ async def open_site(
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        chunks = Chunks(store, copies, config.data / "packs")
+        chunks = Chunks(store, copies, records, config.data / "packs")
         parts = Parts(config, clock, stack, database, records, copies, store, publisher, chunks, replica)
         recovered = await publisher.recover()
         if recovered != Recovered():

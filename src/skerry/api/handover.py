@@ -52,15 +52,15 @@ async def hand_over(
     response.headers[GIVEN] = " ".join(map(str, words))
     response.content_length = None
     await response.prepare(request)
-    said = -1
-    while said < delivery.size and _is_there(request):
-        if (ready := delivery.ready()) > said:
+    said, end = offset - 1, offset + count
+    while said < end and _is_there(request):
+        if (ready := delivery.ready(max(said, offset))) > said:
             said = ready
             await response.write(b"%d\n" % said)
             continue
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK):
-                await delivery.wait(said)
+                await delivery.wait(max(said, offset))
     closing = request.app[CLOSING]
     while _is_there(request) and not closing.is_set():
         with suppress(TimeoutError):
@@ -93,7 +93,7 @@ async def received(answer: aiohttp.ClientResponse) -> AsyncIterator[Received]:
         raise OSError("The leader has ended, and another process has its number.")
     progress = _Progress(size)
     reading = asyncio.create_task(progress.read(answer), name="delivery")
-    delivery = Delivery(fd, size, lambda: progress.ready, progress.wait)
+    delivery = Delivery(fd, size, lambda _: progress.ready, progress.wait)
     try:
         yield Received(delivery, offset, count)
     finally:

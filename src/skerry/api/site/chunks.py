@@ -13,9 +13,7 @@ from skerry.api.context import Site
 from skerry.core.caller import Caller
 from skerry.core.errors import NotFound, TooSlow
 from skerry.stores.beside import Kind
-
-LIKE = "Skerry-Like"
-"""The header that says that an index comes as what differs from that of another image."""
+from skerry.upstream.client import INDEX_TYPE, LIKE, PACKS_TYPE
 
 _PIECE = 256 << 10
 
@@ -50,7 +48,7 @@ async def index(request: web.Request, site: Site, caller: Caller) -> web.Respons
     name, like = site.chunks.name_of(image_id), request.query.get("like", "")
     if name is None:
         raise NotFound(f"Image {image_id} has no index here.", image=image_id)
-    headers: dict[str, str] = {hdrs.ETAG: f'"{name}"', hdrs.CONTENT_TYPE: "application/vnd.skerry.index"}
+    headers: dict[str, str] = {hdrs.ETAG: f'"{name}"', hdrs.CONTENT_TYPE: INDEX_TYPE}
     body, shortened = await asyncio.to_thread(_file, site, image_id, like)
     if shortened:
         headers[LIKE] = like
@@ -77,7 +75,7 @@ async def packs(request: web.Request, site: Site, caller: Caller) -> web.StreamR
     async with asyncio.timeout(site.config.api.slow_after):
         order = decode_order(await request.read())
     patience = _Patience(site.config.api.min_rate, site.config.api.slow_after)
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "application/vnd.skerry.packs"})
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: PACKS_TYPE})
     async with site.chunks.maker.packs(image_id, order) as pieces:
         await response.prepare(request)
         async for piece in pieces:
