@@ -119,6 +119,8 @@ class UpstreamSection(_Section, frozen=True):
     waits `timeout` for the first answer at most. `auth` is this site's own credential there: `keystone` uses
     [keystone], `http_basic` uses `username` and `password`.
 
+    Images come from there at `rate` bytes a second at most, all together; 0 is as fast as can be.
+
     With `replica`, a PostgreSQL database that follows the upstream's by PostgreSQL's own means, records are
     read there and never asked for; [feed] silent_after says when they count as old.
     """
@@ -129,6 +131,7 @@ class UpstreamSection(_Section, frozen=True):
     max_stale: Duration = Duration(30 * 86400)
     timeout: Duration = Duration(2)
     stall: Duration = Duration(15)
+    rate: Size = Size(0)
     auth: Literal["none", "http_basic", "keystone"] = "none"
     username: str = ""
     password: str = ""
@@ -168,6 +171,14 @@ class CacheSection(_Section, frozen=True):
 
     size: Size = Size(100 << 30)
     fetches: int = 4
+
+
+class TransferSection(_Section, frozen=True):
+    """Images between sites. Siblings, which have the same upstream, are sent `egress` bytes a second at most,
+    all together; 0 is nothing ever.
+    """
+
+    egress: Size = Size(1 << 30)
 
 
 class ImportsSection(_Section, frozen=True):
@@ -211,6 +222,7 @@ class Config(_Section, frozen=True):
     sites: SitesSection = SitesSection()
     feed: FeedSection = FeedSection()
     cache: CacheSection = CacheSection()
+    transfer: TransferSection = TransferSection()
     imports: ImportsSection = ImportsSection()
     formats: FormatsSection = FormatsSection()
 

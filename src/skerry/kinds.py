@@ -53,6 +53,7 @@ from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
 from skerry.transfer.publish import Publisher
 from skerry.transfer.sending import Sending
+from skerry.transfer.siblings import Connect, Siblings
 from skerry.transfer.uploads import Uploads
 from skerry.transfer.web import Web, destinations
 from skerry.upstream.catalogue import RemoteCatalogue
@@ -148,12 +149,16 @@ async def _replicated(parts: Parts) -> EdgeCatalogue:
     return catalogue
 
 
-async def _cache(parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue) -> Cache:
+async def _cache(
+    parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue, connect: Connect | None = None
+) -> Cache:
     config = parts.config
+    siblings = Siblings(upstream, connect, gives=config.transfer.egress > 0)
+    parts.stack.push_async_callback(siblings.close)
     cache = Cache(
         parts.store, parts.copies, parts.publisher, upstream, catalogue, parts.clock,
         limit=config.cache.size, prestages=config.cache.fetches, stall=config.upstream.stall,
-        chunks=parts.chunks,
+        rate=config.upstream.rate or None, chunks=parts.chunks, siblings=siblings,
     )  # fmt: skip
     await cache.start()
     parts.stack.push_async_callback(cache.close)
@@ -188,7 +193,13 @@ async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> t
         lambda: follower.contact,
         silent_after=config.feed.silent_after,
     )
-    cache = await _cache(parts, upstream, catalogue)
+
+    def connect(name: str, url: str) -> UpstreamImages:
+        return UpstreamImages(
+            url, belonging.session(name), FixedCredential(), timeout=config.upstream.timeout, clock=clock
+        )
+
+    cache = await _cache(parts, upstream, catalogue, connect)
     sending = Sending(parts.store, parts.copies, upstream, stall=config.upstream.stall)
     follower = Follower(
         journal,

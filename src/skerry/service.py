@@ -46,6 +46,7 @@ from skerry.kinds import (
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.belonging import Belonging
 from skerry.transfer.chunks import Chunks
+from skerry.transfer.egress import Egress
 from skerry.transfer.indexing import Indexer
 from skerry.transfer.publish import Publisher, Recovered
 
@@ -277,6 +278,7 @@ async def open_site(
             federation,
             None if federation is None else Renewal(federation, clock),
             placing,
+            Egress(config.transfer.egress),
         )
         indexer = Indexer(store, copies, records, publisher)
         async with running(_keep_house(site), "housekeeping"), running(indexer.run(), "index"):

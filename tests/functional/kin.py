@@ -71,7 +71,7 @@ class FixedBelonging:
     def family(self, journal: Journal) -> FixedFamily:
         return FixedFamily(self.name, self.tree)
 
-    def session(self) -> aiohttp.ClientSession:
+    def session(self, site: str | None = None) -> aiohttp.ClientSession:
         headers = {"Accept-Encoding": "identity", SITE: self.name}
         return aiohttp.ClientSession(auto_decompress=False, headers=headers)
 

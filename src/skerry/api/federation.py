@@ -19,6 +19,7 @@ from skerry.core.enrolment import Answer, Request
 from skerry.core.errors import Busy, Forbidden, NotFound
 from skerry.core.signing import SigningKey
 from skerry.core.site import path
+from skerry.core.swarm.meeting import Meeting
 from skerry.identity.membership import Membership
 from skerry.identity.tls import Peer, peer_of
 
@@ -34,7 +35,8 @@ _WAITING = 64
 class Federation:
     """What a site has that belongs to others: a `sync.belonging.Belonging`. `open` it before anything else.
 
-    `url` is where it listens to them, once it does. `desk` is where requests to join queue up.
+    `url` is where it listens to them, once it does. `desk` is where requests to join queue up, `meeting`
+    where sites below find each other.
     """
 
     sites: Sites
@@ -43,6 +45,7 @@ class Federation:
         self.membership = membership
         self.url = membership.folder.url
         self.desk = Desk()
+        self.meeting = Meeting()
         self._clock = clock
         self._peers: WeakKeyDictionary[ssl.SSLObject, Peer] = WeakKeyDictionary()
 
@@ -88,12 +91,12 @@ class Federation:
         """The other sites."""
         return self.sites
 
-    def session(self) -> aiohttp.ClientSession:
-        """For requests to the site above, made as this site."""
+    def session(self, site: str | None = None) -> aiohttp.ClientSession:
+        """For requests to the site above, or another, made as this site."""
         return aiohttp.ClientSession(
             auto_decompress=False,
             headers={"Accept-Encoding": "identity"},
-            connector=aiohttp.TCPConnector(limit=0, ssl=self.membership.client_context()),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.membership.client_context(site)),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 

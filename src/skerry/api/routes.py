@@ -28,6 +28,7 @@ from skerry.api.site import (
     metrics,
     placements,
     sites,
+    sources,
     status,
     transfers,
     uploads,
@@ -65,6 +66,7 @@ NEWCOMERS: Mapping[str, Mapping[str, OpenHandler]] = {
 
 BETWEEN: Mapping[str, Mapping[str, OpenHandler]] = {
     FEED: {"GET": feed.follow, "POST": feed.send},
+    "/skerry/v1/images/{image_id}/sources": {"POST": sources.meet},
     f"{COPIES}/{{image_id}}": {"HEAD": deposits.show, "PATCH": deposits.append},
 }
 """For other sites, which are known by their certificate."""
@@ -74,6 +76,7 @@ READ: Routes = {
     "/v2/images": {"GET": images.index},
     "/v2/images/{image_id}/file": {"GET": download.download, "HEAD": download.download},
     "/skerry/v1/images/{image_id}/index": {"GET": chunks.index},
+    "/skerry/v1/images/{image_id}/chunks": {"GET": chunks.presence},
     "/skerry/v1/images/{image_id}/packs": {"POST": chunks.packs},
     "/v2/images/{image_id}/members": {"GET": members.index},
     "/v2/images/{image_id}/members/{project_id}": {"GET": members.show},

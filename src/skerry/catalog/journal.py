@@ -145,6 +145,15 @@ class Journal:
         """`objects` within a transaction that runs already."""
         return streams.objects(streams.living(connection, stream or self.own(), kind))
 
+    async def about(self, kind: Kind, object_id: str, channel: Channel) -> dict[str, Body]:
+        """What the streams of a channel say of one object, by their homes."""
+
+        def work(connection: Connection) -> dict[str, Body]:
+            found = streams.about(connection, kind, object_id)
+            return {stream.home: body for stream, body in found if stream.channel is channel}
+
+        return await self._database.read(work)
+
     def without_entry(self, object_id: ColumnElement[str]) -> Select[Any]:
         """Those of the images with the ids of a column that the own records do not have."""
         return streams.without_entry(self.own(), Kind.IMAGE, object_id)

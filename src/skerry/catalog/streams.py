@@ -87,6 +87,16 @@ def living(connection: Connection, stream: Stream, kind: Kind | None = None) -> 
         yield Signed(row.text, row.signature).entry()
 
 
+def about(connection: Connection, kind: Kind, object_id: str) -> Iterator[tuple[Stream, Mapping[str, Any]]]:
+    """The documents of one object that lives, with the streams that they are in."""
+    query = select(journal.c.stream, journal.c.text, journal.c.signature).where(
+        journal.c.kind == kind, journal.c.object_id == object_id, _LIVES, journal.c.text.is_not(None)
+    )
+    for row in connection.execute(query):
+        if (body := Signed(row.text, row.signature).entry().body) is not None:
+            yield Stream.parse(row.stream), body
+
+
 def without_entry(stream: Stream, kind: Kind, object_id: ColumnElement[str]) -> Select[Any]:
     """Those ids of a column that no entry of a stream is about, dead or alive."""
     about = (_of(stream), journal.c.kind == kind, journal.c.object_id == object_id)

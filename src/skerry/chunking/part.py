@@ -25,27 +25,22 @@ class Part(View):
         """`stored` may change meanwhile. `scratch` may be -1, as for Placing."""
         super().__init__(os.dup(fd), index.recipe)
         self._scratch = os.dup(scratch) if scratch >= 0 else -1
-        self._name = name
-        self._index = index
+        self.name = name
+        self.index = index
         self._stored = stored
         self._placing = Placing(index, self.fd, self._scratch)
 
-    @property
-    def name(self) -> str:
-        """That of the index."""
-        return self._name
-
     def read(self, offset: int, length: int) -> bytearray:
         """The chunk that lies there, verified. Raises WrongBytes when it is not here, or damaged."""
-        number = int(np.searchsorted(self._index.offset, offset))
+        number = int(np.searchsorted(self.index.offset, offset))
         if (
-            number >= self._index.count
-            or (self._index.offset[number], self._index.length[number]) != (offset, length)
+            number >= self.index.count
+            or (self.index.offset[number], self.index.length[number]) != (offset, length)
             or not self._stored[number]
         ):
             raise WrongBytes("A chunk that was asked for is not here.")
         data = self._placing.read(number)
-        if hashlib.sha256(data).digest() != self._index.ids[number].tobytes():
+        if hashlib.sha256(data).digest() != self.index.ids[number].tobytes():
             raise WrongBytes("A chunk that was here is damaged.")
         return data
 
@@ -57,12 +52,12 @@ class Part(View):
         sketching, here = Sketching(), []
         for number in wanted[self._stored[wanted]].tolist():
             with suppress(WrongBytes):
-                sketching.take(self.read(int(self._index.offset[number]), int(self._index.length[number])))
+                sketching.take(self.read(int(self.index.offset[number]), int(self.index.length[number])))
                 here.append(number)
         found = sketching.finish()
-        counts = np.zeros(self._index.count, np.uint16)
+        counts = np.zeros(self.index.count, np.uint16)
         counts[here] = found.counts
-        return Held(self._name, self._index, self, Sketch(counts, found.features)), np.array(here, np.int64)
+        return Held(self.name, self.index, self, Sketch(counts, found.features)), np.array(here, np.int64)
 
     def close(self) -> None:
         """Give the files back."""

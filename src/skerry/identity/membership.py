@@ -148,6 +148,7 @@ class Membership:
         self.trusted = folder.read_authority()
         """The certificates of the authority, PEM."""
         self._contexts: list[ssl.SSLContext] = []
+        self._to_others: dict[str, ssl.SSLContext] = {}
 
     @property
     def pin(self) -> bytes:
@@ -171,8 +172,14 @@ class Membership:
         self._contexts.append(context)
         return context
 
-    def client_context(self) -> ssl.SSLContext:
-        """To connect to the upstream, as this site. Raises ConfigError."""
+    def client_context(self, site: str | None = None) -> ssl.SSLContext:
+        """To connect to the upstream, or another site, as this site. Raises ConfigError."""
+        if site is not None:
+            if site not in self._to_others:
+                self._to_others[site] = tls.client_context(
+                    self.trusted, site, self.folder.cert, self.folder.tls_key
+                )
+            return self._to_others[site]
         assert self.upstream is not None
         context = tls.client_context(self.trusted, self.upstream.name, self.folder.cert, self.folder.tls_key)
         self._contexts.append(context)
@@ -216,7 +223,7 @@ class Membership:
         if key.public != self.key.public:
             rename(self.folder.next, self.folder.key)
             self.key.become(key)
-        for context in self._contexts:
+        for context in (*self._contexts, *self._to_others.values()):
             tls.load_pair(context, self.folder.cert, self.folder.tls_key)
 
 

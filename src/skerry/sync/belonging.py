@@ -32,8 +32,8 @@ class Belonging(Protocol):
         """The other sites, as the journal knows them."""
         ...
 
-    def session(self) -> aiohttp.ClientSession:
-        """For requests to the site above, made as this site. Does not decompress."""
+    def session(self, site: str | None = None) -> aiohttp.ClientSession:
+        """For requests to the site above, or another, made as this site. Does not decompress."""
         ...
 
     def peer(self, request: web.Request) -> str | None:

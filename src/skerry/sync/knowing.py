@@ -11,6 +11,7 @@ from skerry.core.feed.entry import Channel, Kind, Stream
 from skerry.core.placement.explain import Fact, explain
 from skerry.core.placement.judgement import judge
 from skerry.core.placement.knowledge import Heard, Knowledge, Report, Sync
+from skerry.core.placement.observed import Held
 from skerry.core.placement.planner import Planner
 from skerry.core.placement.preflight import Preflight, preflight
 from skerry.core.placement.reports import report_from_body
@@ -61,6 +62,12 @@ class Knowing:
             about = {image} if image is not None else set(planner.wanted(one.name, ())) | reports.keys()
             found += self._judge(planner, one.name, sorted(about), reports)
         return [one for one in found if not states or one.sync.value in states]
+
+    async def holders(self, image_id: str) -> list[str]:
+        """The sites that have said that they have all of an image."""
+        said = await self._journal.about(Kind.COPY, image_id, Channel.COPIES)
+        reports = ((home, report_from_body(body, 0.0)) for home, body in said.items())
+        return sorted(home for home, report in reports if report.copy and report.copy.state is Held.COMPLETE)
 
     async def explain(self, image_id: str, site: str) -> tuple[Knowledge, tuple[Fact, ...]]:
         """Why an image is at a site or not, and what happens next."""

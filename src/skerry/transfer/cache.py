@@ -7,8 +7,8 @@ interrupted goes on by itself.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
 from skerry.catalog.base import EdgeCatalogue
@@ -24,6 +24,8 @@ from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
 from skerry.transfer.publish import Publisher
 from skerry.transfer.queue import Order, Queue
+from skerry.transfer.siblings import Siblings
+from skerry.transfer.throttle import Throttle
 from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ _PAUSED = 0
 
 class Cache:
     """Copies with a hard `limit` in bytes. At most `prestages` queued images are fetched at the same time; a
-    client that waits is served at once. `stall` as for Fetch.
+    client that waits is served at once. `stall` as for Fetch. `rate` is how many bytes a second the line to
+    upstream may carry for all of them; None for any.
     """
 
     def __init__(
@@ -52,11 +55,14 @@ class Cache:
         limit: int,
         prestages: int,
         stall: float,
+        rate: int | None,
         chunks: Chunks,
+        siblings: Siblings,
     ) -> None:
         self.limit = int(limit)
         self._store = store
         self._chunks = chunks
+        self.siblings = siblings
         self._copies = copies
         self._publisher = publisher
         self._upstream = upstream
@@ -64,6 +70,7 @@ class Cache:
         self._clock = clock
         self._prestages = prestages
         self._stall = stall
+        self._line = Throttle(lambda: rate)
         self._fetches: dict[str, Fetch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading: Counter[str] = Counter()
@@ -109,6 +116,17 @@ class Cache:
         """How many are reading or waiting for bytes now."""
         return self._reading.total()
 
+    @contextmanager
+    def lending(self, image_id: str) -> Iterator[None]:
+        """While open, somebody reads of an image: it is not evicted, and goes before what is queued."""
+        self._reading[image_id] += 1
+        try:
+            yield
+        finally:
+            self._reading[image_id] -= 1
+            if not self._reading[image_id]:
+                del self._reading[image_id]
+
     @asynccontextmanager
     async def reading(self, image: Image, offset: int = 0) -> AsyncIterator[Delivery]:
         """The bytes of an image, from its copy here or as they arrive; while open, the copy is not evicted.
@@ -117,8 +135,7 @@ class Cache:
         and UpstreamAway at once when the image is not whole here and the line is cut.
         """
         _check_data(image)
-        self._reading[image.id] += 1
-        try:
+        with self.lending(image.id):
             delivery = self._whole(image)
             if delivery is not None:
                 self.hits += 1
@@ -129,10 +146,6 @@ class Cache:
                 yield delivery
             finally:
                 delivery.close()
-        finally:
-            self._reading[image.id] -= 1
-            if not self._reading[image.id]:
-                del self._reading[image.id]
 
     async def queue(self, image_id: str) -> None:
         """Have an image fetched when there is time. Raises NotFound."""
@@ -264,6 +277,19 @@ class Cache:
             fetch = await self._start(image)
         return await fetch.delivery(offset)
 
+    async def begin(self, image: Image) -> None:
+        """Have an image come that is not whole here; returns when it is known how it comes.
+
+        Raises NoData, NoSpace, UpstreamAway, Busy, and what ended the fetch before that.
+        """
+        _check_data(image)
+        async with self._admission:
+            if (whole := self._whole(image)) is not None:
+                whole.close()
+                return
+            fetch = await self._start(image)
+        await fetch.begun()
+
     async def _start(self, image: Image) -> Fetch:
         """The running fetch of an image, or a new one. To be called by who has the admission."""
         if not self._upstream.link.connected:
@@ -282,7 +308,9 @@ class Cache:
             self._store,
             self._upstream,
             self._chunks,
+            self.siblings,
             stall=self._stall,
+            line=self._line,
             rate=lambda: self._rate(image.id),
         )
         self._fetches[image.id] = fetch

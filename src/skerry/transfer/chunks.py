@@ -7,7 +7,7 @@ import math
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from skerry.catalog.copies import Copies
 from skerry.catalog.records import Records
@@ -16,11 +16,40 @@ from skerry.core.image import Image
 from skerry.stores.base import Store
 
 if TYPE_CHECKING:
+    from skerry.chunking.part import Part
+    from skerry.chunking.recipe import Numbers
     from skerry.transfer.holdings import Holdings
     from skerry.transfer.packs import PackMaker
 
 _PACKED = 1 << 30
 """Bytes of packs that are kept, in case that others ask for the same."""
+
+
+class Growing(Protocol):
+    """An image of which some chunks are here, and others come."""
+
+    name: str
+    """That of its index."""
+    index: bytes
+    """The file of that."""
+
+    @property
+    def stored(self) -> "Numbers":
+        """The chunks that are here, ascending."""
+        ...
+
+    @property
+    def coming(self) -> "Numbers":
+        """The chunks that are about to be, ascending."""
+        ...
+
+    def want(self, offset: int) -> None:
+        """Somebody waits for this byte of the file."""
+        ...
+
+    def part(self) -> "Part":
+        """What is here, to be read while the rest comes; to be closed."""
+        ...
 
 
 class Chunks:
@@ -31,6 +60,8 @@ class Chunks:
         self._copies = copies
         self._records = records
         self._folder = folder
+        self.growing: dict[str, Growing] = {}
+        """Images that come by their chunks at this moment, by their ids."""
 
     def name_of(self, image_id: str) -> str | None:
         """The name of the index of an image that is whole here, if it has one."""
@@ -64,7 +95,7 @@ class Chunks:
         from skerry.transfer.packed import Packed
         from skerry.transfer.packs import PackMaker
 
-        return PackMaker(self.holdings, Packed(self._folder, _PACKED))
+        return PackMaker(self.holdings, self.growing, Packed(self._folder, _PACKED))
 
 
 def _alike(one: str, other: str) -> int:

@@ -1,18 +1,17 @@
-"""An image by its chunks: what is held is copied, the rest comes in packs from upstream.
+"""An image by its chunks: what is held is copied, the rest comes in packs from whoever has it (`gather`).
 
-One thread has the assembly. Two requests are under way at the same time, so that the line is never idle, and
-a third for what somebody waits for.
+One thread has the assembly. Others that fetch the same image are given what is here meanwhile.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import aiohttp
 import numpy as np
 
 from skerry.chunking import index_file, pack_file
@@ -21,13 +20,16 @@ from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.pack_stream import MOST_BASES, Arriving, Order, encode_order
 from skerry.chunking.packs import Effort
+from skerry.chunking.part import Part
 from skerry.chunking.plan import FetchPlan, plan
 from skerry.chunking.progress import needed, ready_to
 from skerry.chunking.recipe import Numbers
 from skerry.core.errors import SkerryError, UpstreamFailed, WrongBytes
 from skerry.core.index_name import index_name
+from skerry.core.swarm.swarm import Swarm
 from skerry.transfer.assembling import CHUNKS, INDEX, JOURNAL, SCRATCH, discard_chunks, part
 from skerry.transfer.chunks import Chunks
+from skerry.transfer.gather import GONE, Gathering, Hands
 from skerry.transfer.persist import persist
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.way import Task
@@ -35,11 +37,6 @@ from skerry.transfer.whole import Whole
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-_WORKERS = 2
-_BLOCK = 32 << 20
-"""Bytes of chunks that are asked for together. The same blocks for all who hold the same, so that packs which
-were made for one site serve the next."""
 
 _SOON = 4 << 20
 """Bytes that are brought at once from where somebody waits."""
@@ -81,6 +78,7 @@ class Delta:
                 return None
             way._rate = rate or 0.0
             await way._on_thread(way._open)
+            chunks.growing[task.image.id] = way
         except BaseException:
             await way.close()
             raise
@@ -89,10 +87,11 @@ class Delta:
     def __init__(self, task: Task, chunks: Chunks, index: bytes) -> None:
         self.index = index
         self.fd = -1
-        self.received = 0
+        self.name = index_name(index)
+        self._brought: Counter[str] = Counter()
+        self._gathering: Gathering | None = None
         self._task = task
         self._chunks = chunks
-        self._name = index_name(index)
         self._rate = 0.0
         self.partial = part(task.store, task.image.id, CHUNKS)
         self.durable = _Durable(self)
@@ -105,10 +104,18 @@ class Delta:
         self._held: list[Held] = []
         self._assembly: Assembly | None = None
         self._useful: list[str] = []
-        self._asked: Numbers = np.zeros(0, np.int64)
         self._left = 0
         self._wanted: int | None = None
-        self._wanting = asyncio.Event()
+
+    @property
+    def received(self) -> int:
+        """See `Way.received`."""
+        return self._brought.total()
+
+    @property
+    def sources(self) -> Mapping[str, int]:
+        """See `Way.sources`."""
+        return self._brought
 
     @property
     def done(self) -> int:
@@ -124,8 +131,25 @@ class Delta:
 
     def want(self, offset: int) -> None:
         """See `Way.want`."""
-        self._wanted = offset
-        self._wanting.set()
+        if offset != self._wanted:
+            self._wanted = offset
+            self._hurry()
+
+    # For others that fetch the same image
+
+    @property
+    def stored(self) -> Numbers:
+        """The chunks that are here, ascending."""
+        return np.flatnonzero(self._made().stored)
+
+    @property
+    def coming(self) -> Numbers:
+        """The chunks that sources were asked for, ascending."""
+        return self._gathering.swarm.asked_chunks() if self._gathering is not None else np.zeros(0, np.int64)
+
+    def part(self) -> Part:
+        """What is here, to be read while the rest comes; to be closed."""
+        return self._made().part()
 
     async def bring(self) -> None:
         """See `Way.bring`."""
@@ -156,6 +180,8 @@ class Delta:
         """See `Way.close`."""
         if not self._closed:
             self._closed = True
+            if self._chunks.growing.get(self._task.image.id) is self:
+                del self._chunks.growing[self._task.image.id]
             await self._on_thread(self._close)
             self._thread.shutdown(wait=False)
 
@@ -183,7 +209,7 @@ class Delta:
             saved.sync()
         self.fd = self.partial.open()
         journal, scratch = (part(store, image_id, what).path for what in (JOURNAL, SCRATCH))
-        self._assembly = Assembly(self._index, self._name, self.fd, journal, scratch)
+        self._assembly = Assembly(self._index, self.name, self.fd, journal, scratch)
         self._plan_ = plan(self._index, [one.index for one in self._held], self._assembly.stored)
 
     def _finish(self) -> bool:
@@ -208,12 +234,14 @@ class Delta:
             self._assembly.close()
         self._opened.close()
 
-    def _take(self, arriving: Arriving, data: bytes) -> None:
-        assembly = self._made()
+    def _take(self, arriving: Arriving, data: bytes) -> list[int]:
+        assembly, came = self._made(), []
         for number, chunk in arriving.feed(data):
+            came.append(number)
             if not assembly.stored[number]:
                 self._left -= len(chunk)
-            assembly.put(number, chunk)
+                assembly.put(number, chunk)
+        return came
 
     def _made(self) -> Assembly:
         assert self._assembly is not None
@@ -234,47 +262,41 @@ class Delta:
 
     async def _attempt(self) -> bool:
         """Ask for all that is missing; whether all of it has come."""
-        self._asked = np.zeros(0, np.int64)
-        workers = [asyncio.create_task(self._work()) for _ in range(_WORKERS)]
-        urgent = asyncio.create_task(self._work_urgently())
-        both: asyncio.Future[Any] = asyncio.gather(*workers)
+        swarm = Swarm(self._index.length, self._missing())
+        hands = Hands(self._order, self._arriving, self._taken)
+        gathering = Gathering(self._task, swarm, hands, self._brought, rate=self._rate)
+        self._gathering = gathering
+        self._hurry()
         try:
-            await asyncio.wait([both, urgent], return_when=asyncio.FIRST_COMPLETED)
-            for ended in (both, urgent):
-                if ended.done():
-                    ended.result()
+            await gathering.run(self.name, self._index.count)
+        except UpstreamFailed as error:
+            if error.status in GONE:
+                raise WrongBytes(f"upstream has no chunks of it any more: {error}") from error
+            raise
+        except WrongBytes as error:
+            if not (name := error.ids.get("index")):
+                raise
+            log.error("the image whose index is %s is damaged; nothing is made of it", name)
+            self._damaged.add(name)
+            raise _Damaged from error
         finally:
-            for task in (*workers, urgent):
-                task.cancel()
-            await asyncio.gather(both, *workers, urgent, return_exceptions=True)
+            self._gathering, self._rate = None, gathering.rate
         return not len(self._missing())
 
-    async def _work(self) -> None:
-        while len(block := self._next()):
-            await self._request(block)
+    def _hurry(self) -> None:
+        """See that what somebody waits for comes first."""
+        if self._gathering is not None and self._wanted is not None:
+            self._gathering.hurry(self._wanted, self._next_wanted(self._wanted))
 
-    async def _work_urgently(self) -> None:
-        while True:
-            await self._wanting.wait()
-            self._wanting.clear()
-            if self._wanted is not None and len(block := self._next_wanted(self._wanted)):
-                await self._request(block)
+    async def _taken(self, arriving: Arriving, data: bytes) -> list[int]:
+        return await self._on_thread(partial(self._take, arriving, data))
+
+    def _arriving(self) -> Arriving:
+        return Arriving(self.name, self._index, {one.name: one for one in self._held})
 
     def _missing(self) -> Numbers:
         missing: Numbers = self._plan_.missing[~self._made().stored[self._plan_.missing]]
         return missing
-
-    def _next(self) -> Numbers:
-        """Of the block that is the first of which nothing was asked for, what is missing."""
-        sizes = np.cumsum(self._index.length[self._plan_.missing])
-        blocks = (sizes - 1) // _BLOCK
-        asked = np.isin(self._plan_.missing, self._asked)
-        free = np.flatnonzero(~asked & ~self._made().stored[self._plan_.missing])
-        if not len(free):
-            return free
-        block = self._plan_.missing[free[blocks[free] == blocks[free[0]]]]
-        self._asked = np.union1d(self._asked, block)
-        return block
 
     def _next_wanted(self, offset: int) -> Numbers:
         assembly = self._made()
@@ -285,40 +307,13 @@ class Delta:
         wanted: Numbers = missing[np.isin(missing, found)]
         return wanted
 
-    async def _request(self, block: Numbers) -> None:
-        """Have some chunks come. Raises one of NO_ANSWER when the line breaks, and WrongBytes."""
-        task, loop = self._task, asyncio.get_running_loop()
-        arriving = Arriving(self._name, self._index, {one.name: one for one in self._held})
-        began, before = loop.time(), self.received
-        try:
-            async with task.upstream.packs(task.image.id, self._order(block), stall=task.stall) as response:
-                async for data in response.content.iter_any():
-                    task.received(len(data))
-                    self.received += len(data)
-                    await self._on_thread(partial(self._take, arriving, data))
-                    task.progressed()
-                    await task.throttle.passed(len(data))
-            if not arriving.ended:
-                raise aiohttp.ClientPayloadError("the packs end before their end")
-        except UpstreamFailed as error:
-            if error.status in (404, 405, 409, 413):
-                raise WrongBytes(f"upstream has no chunks of it any more: {error}") from error
-            raise
-        except WrongBytes as error:
-            if not (name := error.ids.get("index")):
-                raise
-            log.error("the image whose index is %s is damaged; nothing is made of it", name)
-            self._damaged.add(name)
-            raise _Damaged from error
-        self._rate = (self.received - before) / max(loop.time() - began, 1e-6)
-
-    def _order(self, block: Numbers) -> bytes:
+    def _order(self, chunks: Numbers, rate: float) -> bytes:
         return encode_order(
             Order(
-                bytes.fromhex(self._name),
-                tuple(pack_file.to_runs(block)),
+                bytes.fromhex(self.name),
+                tuple(pack_file.to_runs(chunks)),
                 tuple(bytes.fromhex(name) for name in self._useful),
-                Effort.THOROUGH if self._rate < _THIN else Effort.QUICK,
+                Effort.THOROUGH if rate < _THIN else Effort.QUICK,
             )
         )
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from skerry.core.errors import SkerryError, UpstreamAway, WrongBytes
 from skerry.core.image import Image
@@ -16,6 +16,7 @@ from skerry.stores.base import Partial, Store
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.publish import Durable
+from skerry.transfer.siblings import Siblings
 from skerry.transfer.throttle import Throttle
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.way import Task, Way
@@ -37,8 +38,9 @@ _QUIET = 0.25
 class Fetch:
     """One image on its way. `run` does the work; any number of deliveries follow it.
 
-    `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again. `rate`
-    says how many bytes a second may come at the moment: None for any, 0 for none.
+    `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again. `line`
+    holds up all that comes from upstream; `rate` says how many bytes a second of this may come at the moment:
+    None for any, 0 for none.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Fetch:
         store: Store,
         upstream: UpstreamImages,
         chunks: Chunks,
+        siblings: Siblings,
         *,
         stall: float,
+        line: Throttle,
         rate: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.image = image
@@ -57,7 +61,16 @@ class Fetch:
         self._upstream = upstream
         self._chunks = chunks
         self._task = Task(
-            image, self.size, store, upstream, stall, Throttle(rate), self._progressed, self._note_held_up
+            image,
+            self.size,
+            store,
+            upstream,
+            stall,
+            Throttle(rate),
+            line,
+            self._progressed,
+            self._note_held_up,
+            siblings,
         )
         self._way: Way | None = None
         self._attempt = 1
@@ -75,6 +88,11 @@ class Fetch:
     def fetched(self) -> int:
         """Bytes that this fetch has brought over the line."""
         return self._way.received if self._way is not None else 0
+
+    @property
+    def sources(self) -> Mapping[str, int]:
+        """The same by where they came from: UPSTREAM, and names of sibling sites."""
+        return self._way.sources if self._way is not None else {}
 
     @property
     def rate_now(self) -> int:
@@ -97,6 +115,13 @@ class Fetch:
     def index(self) -> bytes:
         """The file of the image's index, if that came with it."""
         return self._way.index if self._way is not None else b""
+
+    async def begun(self) -> None:
+        """Return when it is known how the image comes. Raises what ended the fetch before that."""
+        while self._way is None:
+            if self._held_up is not None:
+                raise self._held_up.with_traceback(None)
+            await self._change(0)
 
     async def delivery(self, offset: int) -> Delivery:
         """The file as it grows, as soon as the byte at `offset` may be handed out.
@@ -136,6 +161,7 @@ class Fetch:
         watcher = asyncio.create_task(self._watch())
         try:
             self._way = await choose(self._task, self._chunks)
+            self._progressed()
             await self._bring(self._way)
             self._verified = True
         except BaseException as error:

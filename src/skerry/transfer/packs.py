@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from skerry.chunking.held import Held
 from skerry.chunking.pack_stream import END, Order, framed
 from skerry.chunking.packing import Pack, divide
 from skerry.chunking.packs import pack
+from skerry.chunking.recipe import Numbers
 from skerry.core.errors import Busy, Conflict, InvalidInput, NotFound, WrongBytes
+from skerry.transfer.chunks import Growing
 from skerry.transfer.holdings import Holdings
 from skerry.transfer.packed import Packed
 
@@ -30,10 +32,14 @@ _RETRY = 2.0
 
 
 class PackMaker:
-    """Makes packs of the images that are whole here, or takes those that it has made before from `packed`."""
+    """Makes packs of the images that are here, or takes those that it has made before from `packed`.
 
-    def __init__(self, holdings: Holdings, packed: Packed) -> None:
+    Of those that are `growing` it sends what is here of what was asked for.
+    """
+
+    def __init__(self, holdings: Holdings, growing: Mapping[str, Growing], packed: Packed) -> None:
         self._holdings = holdings
+        self._growing = growing
         self._packed = packed
         self._threads = ThreadPoolExecutor(_AT_ONCE, "pack")
         self._orders = 0
@@ -49,7 +55,7 @@ class PackMaker:
     async def packs(self, image_id: str, order: Order) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """What an order asks for, piece by piece; one pack is made while the one before it is sent.
 
-        Raises Busy; NotFound when the image is not whole here or has no index yet; Conflict when it has
+        Raises Busy; NotFound when nothing of the image is here or it has no index yet; Conflict when it has
         another index; InvalidInput when the order names chunks that do not exist.
         """
         if self._orders >= _MOST_ORDERS:
@@ -88,17 +94,23 @@ class PackMaker:
     @contextmanager
     def _opened(self, image_id: str, order: Order) -> Iterator["_Work"]:
         names = self._holdings.names()
-        name = names.get(image_id)
+        growing = None if image_id in names else self._growing.get(image_id)
+        name = names.get(image_id) if growing is None else growing.name
         if name is None:
             raise NotFound(f"Image {image_id} has no index here.", image=image_id)
         if name != order.index.hex():
             raise Conflict(f"Image {image_id} has another index here.", image=image_id)
         ids = {name: other for other, name in names.items()}
         wanted = [ids[base.hex()] for base in order.bases if base.hex() in ids]
+        if growing is not None:
+            with closing(growing.part()) as part, self._holdings.open(wanted, sketches=True) as bases:
+                target, here = part.held(_chunks(order, part.index.count))
+                yield _Work(target, here, bases)
+            return
         with self._holdings.open([image_id, *wanted], sketches=True) as held:
             if not held or held[0].name != name:
                 raise NotFound(f"Image {image_id} has no index here.", image=image_id)
-            yield _Work(held[0], held[1:], order)
+            yield _Work(held[0], _chunks(order, held[0].index.count), held[1:])
 
     def _make(self, work: "_Work", contents: Pack, order: Order) -> bytes:
         key = work.key(contents, order)
@@ -114,11 +126,7 @@ class PackMaker:
 class _Work:
     """The images of an order, and its packs."""
 
-    def __init__(self, target: Held, bases: Sequence[Held], order: Order) -> None:
-        try:
-            wanted = pack_file.from_runs(order.chunks, target.index.count)
-        except WrongBytes as error:
-            raise InvalidInput(error.message) from None
+    def __init__(self, target: Held, wanted: Numbers, bases: Sequence[Held]) -> None:
         self.target, self.bases = target, bases
         known = [(held.index, held.sketch) for held in (target, *bases) if held.sketch is not None]
         self.packs = divide(known[0], wanted, known[1:])
@@ -131,3 +139,11 @@ class _Work:
         for column in (contents.chunks, contents.base, contents.chunk):
             digest.update(b"|" + column.tobytes())
         return digest.hexdigest()
+
+
+def _chunks(order: Order, count: int) -> Numbers:
+    """The chunks that an order asks for, of so many."""
+    try:
+        return pack_file.from_runs(order.chunks, count)
+    except WrongBytes as error:
+        raise InvalidInput(error.message) from None

@@ -1,8 +1,8 @@
 """How the bytes of one image can come here, and what all ways have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from skerry.core.errors import UpstreamAway
 from skerry.core.image import Image
@@ -11,14 +11,21 @@ from skerry.transfer.publish import Durable
 from skerry.transfer.throttle import Throttle
 from skerry.upstream.client import UpstreamImages
 
+if TYPE_CHECKING:
+    from skerry.transfer.siblings import Siblings
+
+UPSTREAM = "upstream"
+"""What upstream is called among the sources of an image."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """What is to be brought, from where, and who is to hear of it.
 
     `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again.
+    `throttle` holds up this image, `line` all that comes from upstream, both by limits of this site.
     `progressed` is called when more bytes are ready, `held_up` when upstream is cut off itself, with None
-    when it no longer is.
+    when it no longer is. `siblings` finds others that have the image.
     """
 
     image: Image
@@ -27,11 +34,19 @@ class Task:
     upstream: UpstreamImages
     stall: float
     throttle: Throttle
+    line: Throttle
     progressed: Callable[[], None]
     held_up: Callable[[UpstreamAway | None], None]
+    siblings: "Siblings"
+
+    async def passed(self, count: int, *, near: bool = False) -> None:
+        """Bytes have been dealt with, from a sibling when `near`; returns when more may come."""
+        await self.throttle.passed(count)
+        if not near:
+            await self.line.passed(count)
 
     def received(self, count: int) -> None:
-        """Bytes have come over the line."""
+        """Bytes have come over the line to upstream."""
         self.upstream.link.heard()
         self.upstream.received += count
         self.held_up(None)
@@ -65,6 +80,11 @@ class Way(Protocol):
     @property
     def received(self) -> int:
         """Bytes that have come over the line for it."""
+        ...
+
+    @property
+    def sources(self) -> Mapping[str, int]:
+        """The same by where they came from: UPSTREAM, and names of siblings."""
         ...
 
     def ready(self, offset: int) -> int:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_TELLING = 64 << 10
+"""Bytes of an answer from which on the time that it took says something of the line."""
+
 
 async def choose(task: Task, chunks: Chunks) -> Way:
     """Go on as it was begun, or begin as is best.
@@ -52,7 +55,9 @@ async def _delta(task: Task, chunks: Chunks) -> "Delta | None":
 
 
 async def _ask(task: Task, chunks: Chunks) -> tuple[bytes, float] | None:
-    """The file of the index, and at how many bytes a second it came. None when upstream has none.
+    """The file of the index, and at how many bytes a second it came, 0 when that is not known.
+
+    None when upstream has none.
 
     Raises WrongBytes.
     """
@@ -62,7 +67,10 @@ async def _ask(task: Task, chunks: Chunks) -> tuple[bytes, float] | None:
     async def attempt() -> bool:
         nonlocal answer
         answer = await task.upstream.index(
-            task.image.id, chunks.name_of(like) if like else None, most=(1 << 20) + task.size // 128
+            task.image.id,
+            chunks.name_of(like) if like else None,
+            most=(1 << 20) + task.size // 128,
+            stall=task.stall,
         )
         return True
 
@@ -70,6 +78,8 @@ async def _ask(task: Task, chunks: Chunks) -> tuple[bytes, float] | None:
     if answer is None:
         return None
     data, shortened, rate = answer
+    if len(data) < _TELLING:
+        rate = 0.0
     if shortened and like:
         from skerry.chunking.index_wire import lengthen
 

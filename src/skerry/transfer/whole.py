@@ -7,7 +7,7 @@ over what is already here.
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from skerry.core.errors import TooLarge, WrongBytes
@@ -15,7 +15,7 @@ from skerry.core.image import Image
 from skerry.transfer.ingest import Tally, ingest, reread
 from skerry.transfer.persist import persist
 from skerry.transfer.publish import Durable
-from skerry.transfer.way import Task
+from skerry.transfer.way import UPSTREAM, Task
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)$")
 
@@ -37,6 +37,11 @@ class Whole:
     def done(self) -> int:
         """How far it is."""
         return self._written
+
+    @property
+    def sources(self) -> Mapping[str, int]:
+        """All of it comes from upstream."""
+        return {UPSTREAM: self.received}
 
     def ready(self, offset: int) -> int:
         """The end of what there is."""
@@ -109,7 +114,7 @@ class Whole:
                     chunk = chunk[passed:]
                 if chunk:
                     yield chunk
-                    await task.throttle.passed(len(chunk))
+                    await task.passed(len(chunk))
 
 
 def promised_digest(image: Image) -> tuple[str | None, str | None]:

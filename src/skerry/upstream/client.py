@@ -151,14 +151,17 @@ class UpstreamImages:
                 raise await _failure(response)
             yield response
 
-    async def index(self, image_id: str, like: str | None, *, most: int) -> tuple[bytes, str, float] | None:
+    async def index(
+        self, image_id: str, like: str | None, *, most: int, stall: float
+    ) -> tuple[bytes, str, float] | None:
         """The file of the index of an image, of at most `most` bytes; None when upstream has none.
 
         Also the name of the index by which it is shortened ("" when it is not), which is `like` or none, and
-        at how many bytes a second it came. That is Skerry's own: others answer that they do not know of it.
+        at how many bytes a second it came. A pause as for `data`. That is Skerry's own: others answer that
+        they do not know of it.
         """
         path = f"/skerry/v1/images/{image_id}/index" + (f"?like={like}" if like else "")
-        async with self._ask(path, {}, self.timeout) as response:
+        async with self._ask(path, {}, stall) as response:
             if response.status == 503:
                 raise await _failure(response)
             if response.status != 200 or response.content_type != INDEX_TYPE:
@@ -178,6 +181,27 @@ class UpstreamImages:
             if response.status != 200 or response.content_type != PACKS_TYPE:
                 raise await _failure(response)
             yield response
+
+    async def presence(self, image_id: str, wanted: int | None, *, patience: float) -> bytes | None:
+        """Which chunks of an image are there, see `chunking.presence`; None from who does not know of that.
+
+        `wanted` is a byte of the file that is waited for here. No answer within `patience` seconds is one of
+        link.NO_ANSWER.
+        """
+        path = f"/skerry/v1/images/{image_id}/chunks" + ("" if wanted is None else f"?want={wanted}")
+        async with asyncio.timeout(patience), self._ask(path, {}) as response:
+            if response.status == 503:
+                raise await _failure(response)
+            return await read_bounded(response) if response.status == 200 else None
+
+    async def meet(self, image_id: str, body: bytes) -> bytes | None:
+        """Who else has an image, for who says that it is here or about to be; see `transfer.siblings`.
+
+        None from who does not know of that.
+        """
+        path = f"/skerry/v1/images/{image_id}/sources"
+        async with asyncio.timeout(self.timeout), self._ask(path, {}, body=body) as response:
+            return await read_bounded(response) if response.status == 200 else None
 
     async def check_credential(self) -> None:
         """Ask for something small. Raises ConfigError when this site's credential is refused."""

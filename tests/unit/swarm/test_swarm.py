@@ -119,16 +119,34 @@ def test_siblings_that_would_take_far_longer_are_not_waited_for() -> None:
     assert asked(swarm, "above", 4.1)
 
 
+def test_the_first_sibling_shortens_what_the_upstream_was_asked_for() -> None:
+    swarm = made()
+    assert len(asked(swarm, "above")) == 256
+    bring(swarm, "above", list(range(32)), 2.0)
+    swarm.offer("near", 2.0, near=True, has=some(256))
+    assert swarm.asked_chunks().tolist() == list(range(32, 88)), "a quarter of what is left"
+    bring(swarm, "above", list(range(32, 87)), 3.0)
+    assert not swarm.is_over("above")
+    bring(swarm, "above", [87], 3.0)
+    assert swarm.is_over("above")
+    swarm.left("above", 3.0)
+    swarm.offer("near", 3.0, near=True, has=some(256, (88, 200)))
+    assert asked(swarm, "above", 3.0)[0] == 200
+
+
 def test_an_idle_sibling_takes_over_from_the_upstream_what_it_has_by_now() -> None:
     swarm = made()
+    swarm.offer("near", 0.0, near=True, has=some(256))
     asked(swarm, "above")
-    bring(swarm, "above", [0, 1], 2.0)
-    swarm.offer("near", 2.0, near=True, has=some(256, (200, 256)))
-    assert asked(swarm, "near", 2.0) == list(range(200, 256))
-    bring(swarm, "above", list(range(2, 199)), 3.0)
-    assert not swarm.is_over("above")
-    bring(swarm, "above", [199], 3.0)
-    assert swarm.is_over("above")
+    bring(swarm, "above", list(range(8)), 1.0)
+    swarm.ended("above", 1.0)
+    asking = asked(swarm, "above", 1.0)
+    bring(swarm, "above", asking[:2], 2.0)
+    swarm.offer("near", 2.0, near=True, has=some(256, (asking[8], 256)))
+    assert asked(swarm, "near", 2.0)[0] > asking[-1]
+    swarm.left("near", 2.0)
+    swarm.offer("near", 2.0, near=True, has=some(256, (asking[8], asking[-1] + 1)))
+    assert asked(swarm, "near", 2.0) == asking[8:]
 
 
 def test_the_last_blocks_do_not_wait_for_a_slow_source() -> None:
@@ -139,8 +157,10 @@ def test_the_last_blocks_do_not_wait_for_a_slow_source() -> None:
     bring(swarm, "slow", first[:1], 10.0)
     swarm.offer("fast", 10.0, near=True)
     taken = asked(swarm, "fast", 10.0)
-    assert set(taken) <= set(range(8)) - set(first[:1])
-    assert first[-1] in taken
+    assert taken == [4, 5, 6, 7], "what nobody was asked for"
+    bring(swarm, "fast", taken, 10.1)
+    swarm.ended("fast", 10.1)
+    assert asked(swarm, "fast", 10.1) == first[1:]
 
 
 def test_two_that_are_equally_fast_do_not_take_from_each_other_at_the_end() -> None:
@@ -228,43 +248,58 @@ def test_what_a_sibling_that_went_away_was_asked_for_is_free() -> None:
     assert swarm.ask("near", 1.0) is not None
 
 
-def test_there_is_no_hope_when_nobody_has_what_is_lacking() -> None:
-    swarm = Swarm(sizes(8), np.arange(8))
-    assert swarm.hopeless(0.0)
-    swarm.offer("near", 0.0, near=True, has=some(8, (0, 8)))
-    assert not swarm.hopeless(0.0)
-    asked(swarm, "near")
-    swarm.failed("near", Trouble.LYING, 0.0)
-    assert swarm.hopeless(1.0)
+def test_whether_siblings_have_anything_that_is_lacking() -> None:
+    swarm = made(8)
+    assert swarm.nobody_near(0.0)
+    swarm.offer("near", 0.0, near=True, has=some(8, (0, 4)))
+    assert not swarm.nobody_near(0.0)
+    bring(swarm, "near", asked(swarm, "near"), 1.0)
+    assert swarm.nobody_near(1.0)
+    swarm.offer("near", 2.0, near=True, has=some(8, (0, 8)))
+    swarm.ended("near", 2.0)
+    asked(swarm, "near", 2.0)
+    swarm.failed("near", Trouble.LYING, 2.0)
+    assert swarm.nobody_near(3.0)
 
 
-def test_what_a_client_waits_for_goes_first_also_from_the_upstream() -> None:
+def test_what_a_client_waits_for_goes_first_and_nothing_else_with_it() -> None:
     swarm = made(start=0.5)
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
     swarm.offer("near", 0.0, near=True, has=some(256, (100, 200)))
-    swarm.hurry(np.array([20, 21, 22]))
-    assert asked(swarm, "above")[0] == 20
-    swarm.hurry(np.array([150]))
-    assert 150 in asked(swarm, "near")[:BLOCK]
+    swarm.hurry(np.array([21, 22, 23, 150, 151]))
+    assert asked(swarm, "near") == [150, 151]
+    assert asked(swarm, "first") == [21, 22, 23]
+    bring(swarm, "first", [21, 22, 23], 1.0)
+    assert swarm.is_over("first")
+    swarm.ended("first", 1.0)
+    assert swarm.ask("first", 1.0) is None
 
 
-def test_a_lane_for_what_is_urgent_is_asked_for_nothing_else() -> None:
+def test_what_is_urgent_is_asked_for_at_once_while_all_else_is_under_way() -> None:
     swarm = made()
     swarm.offer("first", 0.0, near=False, line="above", urgent=True)
-    asked(swarm, "above")
+    assert len(asked(swarm, "above")) == 256
     assert swarm.ask("first", 1.0) is None
+    swarm.hurry(np.array([200, 201]))
+    assert asked(swarm, "first", 1.0) == [200, 201]
+    swarm.hurry(np.array([201, 202]))
+    swarm.left("first", 2.0)
+    assert asked(swarm, "first", 2.0) == [201, 202]
+
+
+def test_what_a_client_no_longer_waits_for_is_not_urgent() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
     swarm.hurry(np.array([200]))
-    assert 200 in asked(swarm, "first", 1.0)[:BLOCK]
-    swarm.left("first", 1.0)
     swarm.hurry(np.zeros(0, np.int64))
-    assert swarm.ask("first", 2.0) is None
-
-
-def test_what_is_urgent_and_next_to_come_is_not_asked_for_twice() -> None:
-    swarm = made()
-    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
-    asked(swarm, "above")
-    swarm.hurry(np.array([0, 1]))
     assert swarm.ask("first", 1.0) is None
+
+
+def test_a_source_that_does_not_have_what_is_urgent_is_not_asked_for_it() -> None:
+    swarm = made()
+    swarm.offer("near", 0.0, near=True, has=some(256, (0, 64)))
+    swarm.hurry(np.array([100, 101]))
+    assert max(asked(swarm, "near")) < 64
 
 
 def test_what_sources_were_asked_for_can_be_told_to_others() -> None:

@@ -70,12 +70,15 @@ class Blocks:
         found: Flags = np.bincount(self._block[wanted], minlength=self.count) > 0
         return found
 
-    def of(self, chunks: Numbers) -> list[int]:
-        """The blocks with something lacking that these chunks are in, in the order of the chunks."""
+    def block(self, chunk: int) -> int:
+        """The block that a missing chunk is in."""
+        return int(self._block[self._place[chunk]])
+
+    def still(self, chunks: Numbers) -> Numbers:
+        """Those of some chunks that are lacking."""
         places = self._place[chunks]
-        places = places[places >= 0]
-        places = places[self._lacking[places]]
-        return list(dict.fromkeys(self._block[places].tolist()))
+        found: Numbers = chunks[(places >= 0) & self._lacking[places]] if len(self._lacking) else chunks[:0]
+        return found
 
     def chunks(self, first: int, last: int) -> Numbers:
         """The chunks of the blocks [first, last) that are lacking, ascending."""

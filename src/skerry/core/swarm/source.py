@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from skerry.core.swarm.blocks import Flags
+from skerry.core.swarm.blocks import Flags, Numbers
 
 
 class Trouble(StrEnum):
@@ -46,7 +46,7 @@ class Source:
 
     `rate` is bytes of chunks a second in the order before, 0 when nothing is known; `got` those of this one,
     `total` those of all. Several sources may be at the end of one `line`. What is only for `urgent` orders is
-    asked for what a client waits for, and nothing else.
+    asked for what a client waits for, and nothing else. `precise` are the chunks of such an order.
     """
 
     number: int
@@ -55,6 +55,7 @@ class Source:
     urgent: bool
     has: Flags
     coming: NDArray[np.float64]
+    precise: Numbers | None = None
     asked: bool = False
     began: float = 0.0
     heard: float = 0.0
@@ -85,7 +86,7 @@ class Source:
         """That has come to its end, whichever."""
         if self.got:
             self.rate = self.got / max(now - self.began, 0.001)
-        self.asked = False
+        self.asked, self.precise = False, None
 
     def leave(self, trouble: Trouble, now: float, pause: float | None) -> float:
         """Leave it for a while; for how many seconds."""

@@ -17,9 +17,9 @@ import numpy as np
 from skerry.core.swarm.blocks import Blocks, Flags, Numbers
 from skerry.core.swarm.source import Source, Trouble
 
-_ORDER = 4.0
+_ORDER, _SHORTEST = 4.0, 2.0
 _FIRST_ORDER = 2
-"""Seconds of an order; its blocks when the rate of a source is not known."""
+"""Seconds of an order, and of those near the end; its blocks when the rate of a source is not known."""
 
 MOST_CHUNKS = 1 << 16
 """Chunks of an order."""
@@ -41,7 +41,8 @@ class Swarm:
     """The sources of one transfer. Times are in seconds by a clock that never runs backwards.
 
     As long as there is no sibling, the image is asked for from its front on, in orders that are the same for
-    all that lack the same, so that packs which were made for one serve the next.
+    all that lack the same, so that packs which were made for one serve the next. They are shortened when the
+    first sibling is heard of.
     """
 
     def __init__(self, sizes: Numbers, missing: Numbers) -> None:
@@ -49,7 +50,7 @@ class Swarm:
         self._start = 0
         self._sources: dict[str, Source] = {}
         self._taker = np.full(self._blocks.count, -1, np.int64)
-        self._urgent: list[int] = []
+        self._urgent: Numbers = missing[:0]
 
     # What is known
 
@@ -85,10 +86,11 @@ class Swarm:
         """Why a source was left the last time, if it was and has brought nothing since."""
         return self._sources[name].trouble
 
-    def hopeless(self, now: float) -> bool:
-        """Whether no source that is not set aside has anything that is lacking."""
+    def nobody_near(self, now: float) -> bool:
+        """Whether no sibling that may be asked has anything that is lacking."""
         lacking = self._blocks.lacking()
-        return not any(one.usable(now) and bool((one.has & lacking).any()) for one in self._sources.values())
+        near = (one for one in self._sources.values() if one.near and one.usable(now))
+        return not any(bool((one.has & lacking).any()) for one in near)
 
     # What is told
 
@@ -117,11 +119,16 @@ class Swarm:
         known = self._sources.get(name)
         if known is None:
             never = np.full(blocks.count, -np.inf)
+            first = near and not any(one.near for one in self._sources.values())
             known = self._sources[name] = Source(len(self._sources), near, line or name, urgent, there, never)
+            if first:
+                self._shorten(now)
         else:
             known.has, known.gone = there, False
         if coming is not None:
-            known.coming[blocks.touched(coming) & np.isinf(known.coming)] = now
+            promised = blocks.touched(coming)
+            known.coming[~promised] = -np.inf
+            known.coming[promised & np.isinf(known.coming)] = now
 
     def withdraw(self, name: str) -> None:
         """A source is no more; what it was asked for is free."""
@@ -130,8 +137,8 @@ class Swarm:
             source.gone, source.asked = True, False
 
     def hurry(self, chunks: Numbers) -> None:
-        """A client waits for these, in this order; none when nobody does."""
-        self._urgent = self._blocks.of(chunks)
+        """A client waits for these, ascending; none when nobody does."""
+        self._urgent = chunks
 
     def came(self, name: str, chunk: int, now: float) -> bool:
         """A chunk has come, whose bytes are right. Whether it was lacking."""
@@ -152,10 +159,13 @@ class Swarm:
         """What a source was asked for has come as far as it has it: what is lacking it does not have."""
         source = self._sources[name]
         mine = (self._taker == source.number) & self._blocks.lacking()
+        lost = bool(mine.any()) or (
+            source.precise is not None and len(self._blocks.still(source.precise)) > 0
+        )
         source.has = source.has & ~mine
         self._free(source)
         source.end(now)
-        if mine.any() and (not source.near or not source.got):
+        if lost and (not source.near or not source.got):
             source.leave(Trouble.USELESS, now, None)
 
     def left(self, name: str, now: float) -> None:
@@ -181,6 +191,8 @@ class Swarm:
     def is_over(self, name: str) -> bool:
         """Whether the order of a source is to be broken off: others have brought all that is left of it."""
         source = self._sources[name]
+        if source.precise is not None:
+            return not len(self._blocks.still(source.precise))
         return source.asked and not bool(((self._taker == source.number) & self._blocks.lacking()).any())
 
     def ask(self, name: str, now: float) -> Numbers | None:
@@ -188,10 +200,15 @@ class Swarm:
         source = self._sources[name]
         if source.asked or not source.usable(now):
             return None
+        self._urgent = self._blocks.still(self._urgent)
         lacking = self._blocks.lacking()
-        stretch = self._urgently(source, lacking)
-        if stretch is None and not source.urgent:
-            stretch = self._freely(source, lacking, now) or self._instead(source, lacking, now)
+        if (source.urgent or source.near) and len(chunks := self._urgently(source)):
+            source.begin(now)
+            source.precise = chunks
+            return chunks
+        if source.urgent:
+            return None
+        stretch = self._freely(source, lacking, now) or self._instead(source, lacking, now)
         if stretch is None:
             return None
         first, last = stretch
@@ -200,16 +217,15 @@ class Swarm:
         source.begin(now)
         return chunks
 
-    def _urgently(self, source: Source, lacking: Flags) -> tuple[int, int] | None:
-        """What a client waits for and nobody is about to bring."""
-        for block in self._urgent:
-            if not lacking[block] or not source.has[block]:
-                continue
-            taker = int(self._taker[block])
-            if taker < 0 or self._head(taker, lacking) != block:
-                free = lacking & source.has & ((self._taker < 0) | (self._taker == taker))
-                return self._extended(block, free, self._blocks.size[block] * 2)
-        return None
+    def _urgently(self, source: Source) -> Numbers:
+        """What a client waits for and nobody else was asked for in particular."""
+        chunks = self._urgent
+        for other in self._sources.values():
+            if other.precise is not None:
+                chunks = chunks[~np.isin(chunks, other.precise)]
+        able = [source.has[self._blocks.block(chunk)] for chunk in chunks.tolist()]
+        found: Numbers = chunks[np.array(able, np.bool_)]
+        return found
 
     def _freely(self, source: Source, lacking: Flags, now: float) -> tuple[int, int] | None:
         """What nobody was asked for."""
@@ -224,7 +240,7 @@ class Swarm:
             first, per_order = int(places[0]), self._blocks.per_order
             able[first // per_order * per_order + per_order :] = False
             return self._extended(first, able, np.inf)
-        if not self._urgent:
+        if not len(self._urgent):
             rarity = np.sum([one.has[places] for one in others], axis=0)
             places = places[rarity == rarity.min()]
             places = np.concatenate([places[places >= self._start], places])
@@ -292,10 +308,6 @@ class Swarm:
         spared: Flags = there | (now - soon < _COMING)
         return spared
 
-    def _head(self, number: int, lacking: Flags) -> int:
-        mine = np.flatnonzero((self._taker == number) & lacking)
-        return int(mine[0]) if len(mine) else -1
-
     def _extended(self, first: int, able: Flags, size: float) -> tuple[int, int]:
         """From a block on as long as the next are able, for about so many bytes."""
         last, taken = first, 0
@@ -308,11 +320,23 @@ class Swarm:
             last += 1
         return first, last
 
+    def _shorten(self, now: float) -> None:
+        """There are siblings now: what the upstream was asked for is theirs as well, but for its beginning."""
+        for source in self._sources.values():
+            mine = np.flatnonzero((self._taker == source.number) & self._blocks.lacking())
+            beyond = np.cumsum(self._blocks.left[mine]) > self._budget(source, now)
+            self._taker[mine[1:][beyond[1:]]] = -1
+
     def _budget(self, source: Source, now: float) -> float:
+        """Bytes of an order: some seconds' worth, and not more than a part of what all could still share."""
         block = float(self._blocks.size.max())
         if source.failures:
             return block
-        return max(source.rate * _ORDER, block) if source.rate else _FIRST_ORDER * block
+        speed = source.speed(now, 0.0) or source.rate
+        share = self.lacking / (2 * (1 + sum(one.near and not one.gone for one in self._sources.values())))
+        if not speed:
+            return min(_FIRST_ORDER * block, max(share, block))
+        return max(min(speed * _ORDER, max(share, speed * _SHORTEST)), block)
 
     def _typical(self) -> float:
         rates: Sequence[float] = [one.rate for one in self._sources.values() if one.rate]
