@@ -31,7 +31,7 @@ class Part(View):
         self._placing = Placing(index, self.fd, self._scratch)
 
     def read(self, offset: int, length: int) -> bytearray:
-        """The chunk that lies there, verified. Raises WrongBytes when it is not here, or damaged."""
+        """The chunk that lies there, not verified. Raises WrongBytes when it is not here."""
         number = int(np.searchsorted(self.index.offset, offset))
         if (
             number >= self.index.count
@@ -39,28 +39,29 @@ class Part(View):
             or not self._stored[number]
         ):
             raise WrongBytes("A chunk that was asked for is not here.")
-        data = self._placing.read(number)
-        if hashlib.sha256(data).digest() != self.index.ids[number].tobytes():
-            raise WrongBytes("A chunk that was here is damaged.")
-        return data
+        return self._placing.read(number)
 
     def held(self, wanted: Numbers) -> tuple[Held, Numbers]:
-        """The image with a sketch of those of the `wanted` chunks that are here and right, and their numbers.
-
-        Reads all of them.
-        """
-        sketching, here = Sketching(), []
-        for number in wanted[self._stored[wanted]].tolist():
-            with suppress(WrongBytes):
-                sketching.take(self.read(int(self.index.offset[number]), int(self.index.length[number])))
-                here.append(number)
-        found = sketching.finish()
-        counts = np.zeros(self.index.count, np.uint16)
-        counts[here] = found.counts
-        return Held(self.name, self.index, self, Sketch(counts, found.features)), np.array(here, np.int64)
+        """See `sketched`, of the `wanted` chunks that are here."""
+        return sketched(Held(self.name, self.index, self), wanted[self._stored[wanted]])
 
     def close(self) -> None:
         """Give the files back."""
         os.close(self.fd)
         if self._scratch >= 0:
             os.close(self._scratch)
+
+
+def sketched(held: Held, wanted: Numbers) -> tuple[Held, Numbers]:
+    """The image with a sketch of some chunks, and the numbers of those that are right. Reads all of them."""
+    index, sketching, here = held.index, Sketching(), []
+    for number in wanted.tolist():
+        with suppress(WrongBytes):
+            data = held.chunk(number)
+            if hashlib.sha256(data).digest() == index.ids[number].tobytes():
+                sketching.take(data)
+                here.append(number)
+    found = sketching.finish()
+    counts = np.zeros(index.count, np.uint16)
+    counts[here] = found.counts
+    return Held(held.name, index, held.view, Sketch(counts, found.features)), np.array(here, np.int64)

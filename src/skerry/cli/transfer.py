@@ -49,7 +49,7 @@ async def _list(client: Client, form: str) -> str:
     document = await client.json("GET", "/skerry/v1/transfers")
     if form == "json":
         return output.as_json(document)
-    heading = ("IMAGE", "STATE", "DONE", "TOTAL", "RATE", "PLACEMENT", "NEXT ATTEMPT", "REASON")
+    heading = ("IMAGE", "STATE", "DONE", "TOTAL", "RATE", "FROM", "PLACEMENT", "NEXT ATTEMPT", "REASON")
     return output.table(heading, [_row(one) for one in document["transfers"]])
 
 
@@ -57,4 +57,16 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     rate = f"{output.size(one['rate'])}/s" if one["rate"] else "-"
     done, total = output.size(one["done"]), output.size(one["total"])
     placed, next_attempt = one["placement"] or "-", one["next_attempt"] or "-"
-    return one["image_id"], one["state"], done, total, rate, placed, next_attempt, one["reason"] or "-"
+    sources = sorted(one.get("sources", {}).items(), key=lambda source: -source[1])
+    source = ", ".join(f"{name} {output.size(size)}" for name, size in sources if size) or "-"
+    return (
+        one["image_id"],
+        one["state"],
+        done,
+        total,
+        rate,
+        source,
+        placed,
+        next_attempt,
+        one["reason"] or "-",
+    )

@@ -235,10 +235,6 @@ class Gathering:
         if trouble is None:
             raise error
         if lane.near:
-            if isinstance(error, UpstreamFailed) and error.status in GONE:
-                self.swarm.left(lane.name, _now())
-                self.withdrawn(lane.source, str(error))
-                return
             if isinstance(error, UpstreamAway):
                 pause = error.retry_after
             seconds = self.swarm.failed(lane.name, trouble, _now(), pause)
@@ -274,6 +270,8 @@ def _kind(error: Exception) -> Trouble | None:
         return Trouble.BUSY
     if isinstance(error, WrongBytes):
         return None if "index" in error.ids else Trouble.LYING
+    if isinstance(error, UpstreamFailed) and error.status in GONE:
+        return Trouble.USELESS
     if isinstance(error, UpstreamFailed | aiohttp.ClientError | OSError):
         return Trouble.AWAY
     return None

@@ -14,6 +14,7 @@ from skerry.chunking.held import Held
 from skerry.chunking.pack_stream import END, Order, framed
 from skerry.chunking.packing import Pack, divide
 from skerry.chunking.packs import pack
+from skerry.chunking.part import sketched
 from skerry.chunking.recipe import Numbers
 from skerry.core.errors import Busy, Conflict, InvalidInput, NotFound, WrongBytes
 from skerry.transfer.chunks import Growing
@@ -108,9 +109,13 @@ class PackMaker:
                 yield _Work(target, here, bases)
             return
         with self._holdings.open([image_id, *wanted], sketches=True) as held:
-            if not held or held[0].name != name:
-                raise NotFound(f"Image {image_id} has no index here.", image=image_id)
-            yield _Work(held[0], _chunks(order, held[0].index.count), held[1:])
+            if held and held[0].name == name:
+                yield _Work(held[0], _chunks(order, held[0].index.count), held[1:])
+                return
+            with self._holdings.open([image_id]) as whole:  # which has just come: its sketch is being made
+                if not whole or whole[0].name != name:
+                    raise NotFound(f"Image {image_id} has no index here.", image=image_id)
+                yield _Work(*sketched(whole[0], _chunks(order, whole[0].index.count)), held)
 
     def _make(self, work: "_Work", contents: Pack, order: Order) -> bytes:
         key = work.key(contents, order)

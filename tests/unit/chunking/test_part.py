@@ -11,6 +11,7 @@ from skerry.chunking.assemble import Assembly
 from skerry.chunking.held import Held
 from skerry.chunking.packing import divide
 from skerry.chunking.packs import Effort, Unpacking, pack
+from skerry.chunking.part import sketched
 from skerry.chunking.plan import plan
 from skerry.core.errors import WrongBytes
 from tests.unit.chunking.disks import Images
@@ -78,6 +79,15 @@ def test_a_chunk_that_was_damaged_on_the_disk_is_not_sent_on(images: Images) -> 
             file.seek(int(target.index.offset[2]) + 5)
             file.write(b"damaged")
         assert part.held(np.arange(6))[1].tolist() == [0, 1, 3, 4, 5]
+
+
+def test_a_whole_image_is_sent_on_before_it_has_its_sketch(images: Images) -> None:
+    target = images.hold(NEW)
+    wanted = np.array([1, 3, 4])
+    bare = Held(target.name, target.index, target.view)
+    lender, here = sketched(bare, wanted)
+    assert here.tolist() == wanted.tolist()
+    assert [len(frame) for frame in sent(lender, here, [])] == [len(f) for f in sent(target, wanted, [])]
 
 
 def test_a_part_can_be_read_when_its_assembly_has_ended(images: Images) -> None:

@@ -63,6 +63,7 @@ class _Metrics(Collector):
             yield from _home(site.home)
         if site.edge is not None:
             yield from _edge(site.edge)
+            yield _counter("skerry_egress_bytes", "Bytes that siblings were sent.", site.egress.sent)
         yield from _traffic(site.traffic)
 
 
@@ -104,6 +105,9 @@ def _edge(edge: Edge) -> Iterator[Metric]:
     yield _counter("skerry_cache_misses", "Downloads that had to wait for upstream.", cache.misses)
     yield _gauge("skerry_fetches", "Images that are being fetched from upstream now.", len(cache.fetches()))
     yield _counter("skerry_fetched_bytes", "Bytes of images that came from upstream.", edge.upstream.received)
+    yield _counter(
+        "skerry_sibling_bytes", "Bytes of images that came from siblings.", edge.cache.siblings.received
+    )
 
 
 def _traffic(traffic: Traffic) -> Iterator[Metric]:

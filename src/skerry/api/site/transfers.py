@@ -61,6 +61,7 @@ def _shown(copy: Copy, fetch: Fetch | None, cache: Cache) -> dict[str, Any]:
         "done": fetch.done if fetch else copy.durable,
         "total": copy.size,
         "rate": fetch.rate_now if fetch else 0,
+        "sources": dict(fetch.sources) if fetch else {},
         "waited_for": cache.is_busy(copy.image_id),
         "placement": copy.mirrored_by or None,
         "since": _moment(fetch.began if fetch else copy.since),

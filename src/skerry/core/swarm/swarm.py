@@ -321,7 +321,7 @@ class Swarm:
         return first, last
 
     def _shorten(self, now: float) -> None:
-        """There are siblings now: what the upstream was asked for is theirs as well, but for its beginning."""
+        """There are siblings now: what upstream was asked for is theirs as well, but for its start."""
         for source in self._sources.values():
             mine = np.flatnonzero((self._taker == source.number) & self._blocks.lacking())
             beyond = np.cumsum(self._blocks.left[mine]) > self._budget(source, now)
