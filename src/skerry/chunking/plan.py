@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.recipe import Flags, Numbers
@@ -123,68 +122,3 @@ def _runs(reused: Numbers, base_of: Numbers, chunk_of: Numbers) -> tuple[Numbers
     follows = (np.diff(reused) == 1) & (np.diff(base_of[reused]) == 0) & (np.diff(chunk_of[reused]) == 1)
     starts = np.flatnonzero(np.concatenate([[True], ~follows]))
     return reused[starts], np.diff(starts, append=len(reused))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A site that has the image or parts of it. `rate` in bytes a second; `has` is None for everything."""
-
-    name: str
-    rate: float
-    has: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Share:
-    """What comes from one source; `line_bytes` and `seconds` are expected, not promised."""
-
-    source: str
-    chunks: Numbers
-    bytes: int
-    line_bytes: int
-    seconds: float
-
-
-def share(
-    target: ImageIndex,
-    missing: Numbers,
-    sources: Sequence[Source],
-    *,
-    ratio: float = 1.0,
-    block: int = 4 << 20,
-) -> tuple[tuple[Share, ...], Numbers]:
-    """(what comes from each source, what nobody has): so that all are done at about the same time.
-
-    `ratio`: bytes on the line for each byte of a chunk. Chunks that follow each other stay together, in
-    blocks.
-    """
-    holders = np.zeros(len(missing), np.int64)
-    for number, source in enumerate(sources):
-        has = np.ones(len(missing), np.bool_) if source.has is None else source.has[missing]
-        holders |= has.astype(np.int64) << number
-    sizes = target.length[missing]
-    blocks = np.cumsum(sizes) // block
-    turns = np.flatnonzero((np.diff(holders) != 0) | (np.diff(blocks) != 0)) + 1
-    loads = [0] * len(sources)
-    given: list[list[Numbers]] = [[] for _ in sources]
-    orphans = [missing[:0]]
-    for part in np.split(np.arange(len(missing)), turns):
-        able = [number for number in range(len(sources)) if len(part) and holders[part[0]] >> number & 1]
-        if not able:
-            orphans.append(missing[part])
-            continue
-        size = int(sizes[part].sum())
-        chosen = min(able, key=lambda number: (loads[number] + size) / sources[number].rate)
-        loads[chosen] += size
-        given[chosen].append(missing[part])
-    shares = tuple(
-        Share(
-            source.name,
-            np.concatenate([missing[:0], *parts]),
-            load,
-            round(load * ratio),
-            load * ratio / source.rate,
-        )
-        for source, parts, load in zip(sources, given, loads, strict=True)
-    )
-    return shares, np.concatenate(orphans)

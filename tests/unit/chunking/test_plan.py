@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry.chunking.index import ImageIndex
-from skerry.chunking.plan import Source, plan, share
+from skerry.chunking.plan import plan
 from skerry.chunking.recipe import plain
 
 CHUNK = 20_000
@@ -65,29 +65,3 @@ def test_ids_that_begin_alike_are_not_taken_for_each_other() -> None:
     forged[0, 20] ^= 1
     other = ImageIndex(base.sha512, base.guest_size, base.recipe, base.offset, base.length, forged)
     assert plan(target, [other]).missing.tolist() == [0]
-
-
-def test_sources_are_given_so_much_that_they_are_done_together() -> None:
-    target = index_of(*range(10_000))
-    missing = np.arange(10_000)
-    shares, orphans = share(target, missing, [Source("sibling", 30e6), Source("centre", 10e6)], ratio=0.5)
-    assert not len(orphans)
-    assert sorted(np.concatenate([part.chunks for part in shares]).tolist()) == missing.tolist()
-    sibling, centre = shares
-    assert sibling.bytes + centre.bytes == 10_000 * CHUNK
-    assert sibling.line_bytes == sibling.bytes // 2
-    assert abs(sibling.seconds - centre.seconds) < 0.5
-    assert sibling.seconds == sibling.bytes * 0.5 / 30e6
-
-
-def test_a_source_gives_only_what_it_has_and_what_nobody_has_is_told() -> None:
-    target = index_of(*range(1000))
-    has = np.arange(1000) < 400
-    shares, orphans = share(target, np.arange(100, 1000), [Source("half", 1e9, has)])
-    assert shares[0].chunks.tolist() == list(range(100, 400))
-    assert orphans.tolist() == list(range(400, 1000))
-
-
-def test_a_share_of_nothing_is_nothing() -> None:
-    shares, orphans = share(index_of(1), np.zeros(0, np.int64), [Source("centre", 1e6)])
-    assert (shares[0].bytes, shares[0].seconds, len(orphans)) == (0, 0, 0)
