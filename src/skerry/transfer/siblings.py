@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EVERY, _MEET = 1.0, 5.0
-"""Seconds between the moments at which sources are asked what they have, and upstream who there is."""
+_EVERY = 1.0
+"""Seconds between the rounds in which sources are asked what they have."""
 
-_SOON = 3
-"""Rounds at the beginning in which upstream is asked each time: others may begin at the same moment."""
+_SOON, _OFTEN, _LONG, _SELDOM = 3, 5, 30, 20
+"""Upstream is asked who there is in the first rounds, as others may begin at the same moment, then in each
+fifth, and after the thirtieth in each twentieth: it forgets who says nothing for a minute."""
 
 _MOST = 4
 """Siblings that one image comes from at the same time."""
@@ -144,7 +145,7 @@ class _Watch:
     async def run(self) -> None:
         rounds = 0
         while True:
-            meets = rounds < _SOON or rounds % round(_MEET / _EVERY) == 0
+            meets = rounds < _SOON or rounds % (_OFTEN if rounds < _LONG else _SELDOM) == 0
             met, _ = await asyncio.gather(self._meet() if meets else _nobody(), self._look(self._upstream))
             if met is not None:
                 self._hears.begin_at(met.start)
@@ -164,7 +165,8 @@ class _Watch:
         new = [place for place in met.sites if place.name not in self._known]
         random.shuffle(new)
         for place in new[: max(0, _MOST - len(self._known))]:
-            self._known[place.name] = _Known(self._siblings.images(place))
+            with suppress(SkerryError):
+                self._known[place.name] = _Known(self._siblings.images(place))
 
     async def _ask(self, name: str, known: _Known) -> None:
         """See what a sibling has; one that does not say is none."""

@@ -1,6 +1,6 @@
 """Where sites below one upstream find each other: who has asked for which image lately."""
 
-from collections.abc import Iterator
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 _REMEMBERED = 60.0
@@ -18,13 +18,14 @@ class _Group:
     starts: dict[str, float] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     next: int = 0
+    last: float = 0.0
 
 
 class Meeting:
     """In memory: what is forgotten is said again. Times are in seconds and never run backwards."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._groups: OrderedDict[tuple[str, str], _Group] = OrderedDict()  # the last asked for at the end
 
     def join(self, image_id: str, index: str, site: str, now: float, *, gives: bool = True) -> float:
         """A site fetches or holds the image with this index. Where in it, in [0, 1), it is to begin.
@@ -32,13 +33,17 @@ class Meeting:
         The first one begins at the front, the others as far from each other as can be. One that `gives`
         nothing is not named to others.
         """
-        self._forget(now)
-        group = self._groups.setdefault((image_id, index), _Group())
+        key = image_id, index
+        group = self._groups.setdefault(key, _Group())
+        self._groups.move_to_end(key)
+        for gone in [name for name, at in group.seen.items() if now - at > _REMEMBERED]:
+            del group.seen[gone], group.starts[gone]
         if site not in group.starts:
             group.starts[site] = group.next * _GOLDEN % 1
             group.next += 1
-        group.seen[site] = now
+        group.seen[site] = group.last = now
         group.hidden = group.hidden - {site} if gives else group.hidden | {site}
+        self._forget(now)
         return group.starts[site]
 
     def others(self, image_id: str, index: str, site: str) -> list[str]:
@@ -49,15 +54,9 @@ class Meeting:
         return sorted(group.seen.keys() - group.hidden - {site}, key=lambda name: -group.seen[name])
 
     def _forget(self, now: float) -> None:
-        for key, group in list(self._groups.items()):
-            for site in list(self._gone(group, now)):
-                del group.seen[site], group.starts[site]
-                group.hidden.discard(site)
-            if not group.seen:
-                del self._groups[key]
-        while len(self._groups) >= _MOST_IMAGES:
-            del self._groups[next(iter(self._groups))]
-
-    @staticmethod
-    def _gone(group: _Group, now: float) -> Iterator[str]:
-        return (site for site, at in group.seen.items() if now - at > _REMEMBERED)
+        """Drop the images that nobody has asked for lately, and the oldest when there are too many."""
+        while self._groups:
+            oldest = next(iter(self._groups))
+            if now - self._groups[oldest].last <= _REMEMBERED and len(self._groups) <= _MOST_IMAGES:
+                return
+            del self._groups[oldest]
