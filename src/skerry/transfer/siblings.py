@@ -100,6 +100,11 @@ class Siblings:
         self._clients: dict[Place, UpstreamImages] = {}
         self.received = 0
 
+    @property
+    def possible(self) -> bool:
+        """Whether this site can have siblings."""
+        return self._connect is not None
+
     async def watch(self, image_id: str, index: str, chunks: int, hears: Hears) -> None:
         """Tell what sources there are, UPSTREAM at last, and each time that it changes, until cancelled."""
         await _Watch(self, image_id, index, chunks, hears).run()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TELLING = 64 << 10
-"""Bytes of an answer from which on the time that it took says something of the line."""
+"""Bytes of an index from which on the time that it took says enough of a line that others may be spared."""
 
 
 async def choose(task: Task, chunks: Chunks) -> Way:
@@ -78,7 +78,7 @@ async def _ask(task: Task, chunks: Chunks) -> tuple[bytes, float] | None:
     if answer is None:
         return None
     data, shortened, rate = answer
-    if len(data) < _TELLING:
+    if len(data) < _TELLING and task.siblings.possible:
         rate = 0.0
     if shortened and like:
         from skerry.chunking.index_wire import lengthen
