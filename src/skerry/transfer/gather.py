@@ -130,7 +130,7 @@ class Gathering:
             self.swarm.offer(name, now, near=True, has=has, coming=coming)
             self._open(_Lane(name, name, packs, math.inf))
         else:
-            for lane in (*_LANES, _FIRST):
+            for lane in (_FIRST, *_LANES):
                 self.swarm.offer(lane, now, near=False, has=has, line=UPSTREAM, urgent=lane == _FIRST)
                 self._open(_Lane(lane, UPSTREAM, self._task.upstream, self.rate))
         self._wake()

@@ -287,6 +287,40 @@ def test_what_is_urgent_is_asked_for_at_once_while_all_else_is_under_way() -> No
     assert asked(swarm, "first", 2.0) == [201, 202]
 
 
+def test_what_is_about_to_come_in_its_turn_is_not_asked_for_twice() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
+    asked(swarm, "above")
+    bring(swarm, "above", list(range(32)), 1.0)
+    swarm.hurry(np.arange(33, 96))
+    assert swarm.ask("first", 1.1) is None
+    swarm.hurry(np.arange(128, 192))
+    assert asked(swarm, "first", 1.1) == list(range(128, 192))
+
+
+def test_what_is_about_to_come_from_a_source_that_has_fallen_silent_is_asked_for() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
+    asked(swarm, "above")
+    swarm.hurry(np.arange(4))
+    assert swarm.ask("first", 1.9) is None
+    assert asked(swarm, "first", 2.1) == [0, 1, 2, 3]
+
+
+def test_what_was_asked_for_in_particular_is_in_no_other_order() -> None:
+    swarm = made()
+    swarm.offer("first", 0.0, near=False, line="above", urgent=True)
+    swarm.hurry(np.arange(2, 6))
+    assert asked(swarm, "first") == [2, 3, 4, 5]
+    assert asked(swarm, "above") == [0, 1, *range(6, 256)]
+    bring(swarm, "above", [0, 1, *range(6, 256)], 5.0)
+    assert swarm.is_over("above")
+    swarm.ended("above", 5.0)
+    assert swarm.trouble("above") is None
+    swarm.failed("first", Trouble.AWAY, 6.0)
+    assert asked(swarm, "above", 6.0) == [2, 3, 4, 5]
+
+
 def test_what_a_client_no_longer_waits_for_is_not_urgent() -> None:
     swarm = made()
     swarm.offer("first", 0.0, near=False, line="above", urgent=True)

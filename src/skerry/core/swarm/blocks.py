@@ -70,9 +70,14 @@ class Blocks:
         found: Flags = np.bincount(self._block[wanted], minlength=self.count) > 0
         return found
 
-    def block(self, chunk: int) -> int:
-        """The block that a missing chunk is in."""
-        return int(self._block[self._place[chunk]])
+    def blocks(self, chunks: Numbers) -> Numbers:
+        """The block that each of some missing chunks is in."""
+        found: Numbers = self._block[self._place[chunks]]
+        return found
+
+    def bytes_of(self, chunks: Numbers) -> int:
+        """Bytes of some missing chunks."""
+        return int(self._own[self._place[chunks]].sum())
 
     def still(self, chunks: Numbers) -> Numbers:
         """Those of some chunks that are lacking."""

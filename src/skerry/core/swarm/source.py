@@ -46,7 +46,8 @@ class Source:
 
     `rate` is bytes of chunks a second in the order before, 0 when nothing is known; `got` those of this one,
     `total` those of all. Several sources may be at the end of one `line`. What is only for `urgent` orders is
-    asked for what a client waits for, and nothing else. `precise` are the chunks of such an order.
+    asked for what a client waits for, and nothing else. `order` are the chunks that it was asked for; others
+    may have taken over blocks of it, unless it is `precise`: such an order has none.
     """
 
     number: int
@@ -55,7 +56,8 @@ class Source:
     urgent: bool
     has: Flags
     coming: NDArray[np.float64]
-    precise: Numbers | None = None
+    order: Numbers
+    precise: bool = False
     asked: bool = False
     began: float = 0.0
     heard: float = 0.0
@@ -78,15 +80,16 @@ class Source:
             return max(self.got, 1) / seconds
         return self.rate or otherwise
 
-    def begin(self, now: float) -> None:
+    def begin(self, order: Numbers, now: float, *, precise: bool = False) -> None:
         """It was asked for something."""
+        self.order, self.precise = order, precise
         self.asked, self.began, self.heard, self.got = True, now, now, 0
 
     def end(self, now: float) -> None:
         """That has come to its end, whichever."""
         if self.got:
             self.rate = self.got / max(now - self.began, 0.001)
-        self.asked, self.precise = False, None
+        self.asked, self.order = False, self.order[:0]
 
     def leave(self, trouble: Trouble, now: float, pause: float | None) -> float:
         """Leave it for a while; for how many seconds."""

@@ -33,6 +33,10 @@ _SLACK, _TIMES = 3.0, 3.0
 _WORTH = 1.0
 """Seconds that taking over an order has to gain."""
 
+_SOON, _SILENT = 1.0, 2.0
+"""Seconds within which what a client waits for has to come in its turn, from a source that was silent for no
+more than these; else it is asked for in particular."""
+
 _GUESS = 1e6
 """Bytes a second of a source when none is known."""
 
@@ -70,9 +74,7 @@ class Swarm:
 
     def asked_chunks(self) -> Numbers:
         """The chunks that sources were asked for and that are not here, ascending."""
-        taken = np.flatnonzero((self._taker >= 0) & self._blocks.lacking()).tolist()
-        none = self._blocks.missing[:0]
-        return np.concatenate([none, *(self._blocks.chunks(block, block + 1) for block in taken)])
+        return np.unique(np.concatenate([self._urgent[:0], *map(self._rest, self._sources.values())]))
 
     def knows(self, name: str) -> bool:
         """Whether this is a source."""
@@ -120,7 +122,9 @@ class Swarm:
         if known is None:
             never = np.full(blocks.count, -np.inf)
             first = near and not any(one.near for one in self._sources.values())
-            known = self._sources[name] = Source(len(self._sources), near, line or name, urgent, there, never)
+            known = self._sources[name] = Source(
+                len(self._sources), near, line or name, urgent, there, never, self._urgent[:0]
+            )
             if first:
                 self._shorten(now)
         else:
@@ -158,14 +162,12 @@ class Swarm:
     def ended(self, name: str, now: float) -> None:
         """What a source was asked for has come as far as it has it: what is lacking it does not have."""
         source = self._sources[name]
-        mine = (self._taker == source.number) & self._blocks.lacking()
-        lost = bool(mine.any()) or (
-            source.precise is not None and len(self._blocks.still(source.precise)) > 0
-        )
-        source.has = source.has & ~mine
+        lost = self._rest(source)
+        source.has = source.has.copy()
+        source.has[self._blocks.blocks(lost)] = False
         self._free(source)
         source.end(now)
-        if lost and (not source.near or not source.got):
+        if len(lost) and (not source.near or not source.got):
             source.leave(Trouble.USELESS, now, None)
 
     def left(self, name: str, now: float) -> None:
@@ -191,9 +193,7 @@ class Swarm:
     def is_over(self, name: str) -> bool:
         """Whether the order of a source is to be broken off: others have brought all that is left of it."""
         source = self._sources[name]
-        if source.precise is not None:
-            return not len(self._blocks.still(source.precise))
-        return source.asked and not bool(((self._taker == source.number) & self._blocks.lacking()).any())
+        return source.asked and not len(self._rest(source))
 
     def ask(self, name: str, now: float) -> Numbers | None:
         """The chunks to ask a source for, ascending; None when there is nothing for it at this moment."""
@@ -202,9 +202,8 @@ class Swarm:
             return None
         self._urgent = self._blocks.still(self._urgent)
         lacking = self._blocks.lacking()
-        if (source.urgent or source.near) and len(chunks := self._urgently(source)):
-            source.begin(now)
-            source.precise = chunks
+        if (source.urgent or source.near) and len(chunks := self._urgently(source, now)):
+            source.begin(chunks, now, precise=True)
             return chunks
         if source.urgent:
             return None
@@ -212,20 +211,49 @@ class Swarm:
         if stretch is None:
             return None
         first, last = stretch
-        chunks = self._blocks.chunks(first, last)
+        chunks = self._without_precise(self._blocks.chunks(first, last))
+        if not len(chunks):
+            return None
         self._taker[first:last] = source.number
-        source.begin(now)
+        source.begin(chunks, now)
         return chunks
 
-    def _urgently(self, source: Source) -> Numbers:
-        """What a client waits for and nobody else was asked for in particular."""
-        chunks = self._urgent
-        for other in self._sources.values():
-            if other.precise is not None:
-                chunks = chunks[~np.isin(chunks, other.precise)]
-        able = [source.has[self._blocks.block(chunk)] for chunk in chunks.tolist()]
-        found: Numbers = chunks[np.array(able, np.bool_)]
+    def _urgently(self, source: Source, now: float) -> Numbers:
+        """What a client waits for and nobody else was asked for in particular.
+
+        Nothing, when the first of it is about to come in its turn: who reads on gets it as it comes.
+        """
+        chunks = self._without_precise(self._urgent)
+        if not len(chunks) or self._is_next(int(chunks[0]), now):
+            return chunks[:0]
+        found: Numbers = chunks[source.has[self._blocks.blocks(chunks)]]
         return found
+
+    def _is_next(self, chunk: int, now: float) -> bool:
+        """Whether a source that sends is about to send a chunk."""
+        for source in self._sources.values():
+            rest = self._rest(source)
+            place = int(np.searchsorted(rest, chunk))
+            if place < len(rest) and rest[place] == chunk and now - source.heard < _SILENT:
+                before = self._blocks.bytes_of(rest[:place])
+                if before <= _SOON * source.speed(now, self._typical()):
+                    return True
+        return False
+
+    def _without_precise(self, chunks: Numbers) -> Numbers:
+        """Those of some chunks that nobody was asked for in particular."""
+        for other in self._sources.values():
+            if other.precise and len(other.order):
+                chunks = chunks[~np.isin(chunks, other.order)]
+        return chunks
+
+    def _rest(self, source: Source) -> Numbers:
+        """What is lacking of what a source was asked for, and is still to bring; ascending."""
+        rest = self._blocks.still(source.order)
+        if source.precise or not len(rest):
+            return rest
+        mine: Numbers = rest[self._taker[self._blocks.blocks(rest)] == source.number]
+        return mine
 
     def _freely(self, source: Source, lacking: Flags, now: float) -> tuple[int, int] | None:
         """What nobody was asked for."""
