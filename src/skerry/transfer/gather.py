@@ -32,6 +32,12 @@ _PATIENCE = 5.0
 _LOOK = 0.5
 """Seconds after which time alone may have made something possible."""
 
+_IDLE = 30.0
+"""Seconds in which nobody was asked for anything after which it is begun anew."""
+
+_BUSY = 3
+"""How often in a row upstream may say that it cannot answer now."""
+
 GONE = (404, 405, 409, 413)
 """Who answers so has no chunks of the image."""
 
@@ -90,6 +96,7 @@ class Gathering:
         self._hands = hands
         self._brought = brought
         self.rate = rate
+        self._in_part = False
         self._lanes: dict[str, _Lane] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -130,6 +137,7 @@ class Gathering:
             self.swarm.offer(name, now, near=True, has=has, coming=coming)
             self._open(_Lane(name, name, packs, math.inf))
         else:
+            self._in_part = has is not None
             for lane in (_FIRST, *_LANES):
                 self.swarm.offer(lane, now, near=False, has=has, line=UPSTREAM, urgent=lane == _FIRST)
                 self._open(_Lane(lane, UPSTREAM, self._task.upstream, self.rate))
@@ -165,9 +173,14 @@ class Gathering:
 
     async def _look(self) -> None:
         """Leave who sends nothing, and who has nothing to send any more; see that somebody has the rest."""
+        busy = _now()
         while True:
             await asyncio.sleep(_LOOK)
             now = _now()
+            if self.swarm.is_at_work:
+                busy = now
+            elif now - busy > _IDLE:
+                raise self._nobody_sends()
             for lane in self._lanes.values():
                 if self.swarm.is_over(lane.name) or (
                     lane.near and not lane.held_up and self.swarm.is_silent(lane.name, now, _PATIENCE)
@@ -243,7 +256,10 @@ class Gathering:
                 self._task.image.id, lane.source, seconds, trouble, _said(error),
             )  # fmt: skip
             return
-        self.swarm.failed(lane.name, trouble, _now(), _LOOK)
+        pause = error.retry_after if isinstance(error, UpstreamAway) else _LOOK
+        self.swarm.failed(lane.name, trouble, _now(), pause)
+        if trouble is Trouble.BUSY and self.swarm.failures(lane.name) <= _BUSY:
+            return
         if trouble is Trouble.LYING or self._is_alone():
             raise error
         log.warning("image %s: goes on without upstream: %s", self._task.image.id, _said(error))
@@ -256,6 +272,12 @@ class Gathering:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await link.wait_connected()
+
+    def _nobody_sends(self) -> SkerryError:
+        lacks = f"Nobody sends the last {self.swarm.lacking} bytes of image {self._task.image.id}."
+        if self._in_part:
+            return UpstreamAway(lacks, hint="The upstream site waits for them itself.", retry_after=_IDLE)
+        return UpstreamFailed(lacks)
 
     def _is_alone(self) -> bool:
         """Whether no sibling has anything that is lacking."""

@@ -306,11 +306,16 @@ async def _failure(response: aiohttp.ClientResponse) -> SkerryError:
         return UpstreamAway(
             f"The upstream site cannot answer now: {text}",
             hint="It may be cut off itself; this site goes on with what it has and tries again.",
-            retry_after=_RETRY_AFTER,
+            retry_after=_retry_after(response),
         )
     return UpstreamFailed(
         f"The upstream site answered {response.status} to {response.url.path}: {text}", status=response.status
     )
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() and len(said) < 5 else _RETRY_AFTER
 
 
 def _understand(convert: Callable[[Any], T], document: Any) -> T:

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from skerry.chunking.pack_stream import Order
 from skerry.core.copy import CopyState
+from skerry.core.errors import Busy
 from skerry.core.units import Rate
 from skerry.lab.link import Link
 from skerry.lab.shape import Shape
@@ -190,6 +192,26 @@ async def test_an_image_comes_to_its_end_by_a_sibling_when_the_upstream_is_cut_o
         assert nice.site.edge is not None
         assert await nice.download(image_id) == data
         assert sum(group.brought("nice")) < 1.2 * len(data)
+
+
+async def test_an_upstream_that_is_busy_is_asked_again(tmp_path: Path) -> None:
+    data = noise(2 * MB)
+    async with region(tmp_path, ["lyon"]) as group:
+        image_id = await upload(group.top, data)
+        maker, asked = group.top.site.chunks.maker, 0
+        honest = maker.packs
+
+        def packs(image: str, order: Order) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked <= 2:
+                raise Busy("Too much to do.", retry_after=1)
+            return honest(image, order)
+
+        maker.packs = packs  # type: ignore[method-assign, assignment]
+        await bring(group.below["lyon"], image_id)
+        assert asked > 2
+        assert await group.below["lyon"].download(image_id) == data
 
 
 async def test_what_comes_from_whom_is_shown_and_counted(tmp_path: Path) -> None:

@@ -287,6 +287,17 @@ def test_what_is_urgent_is_asked_for_at_once_while_all_else_is_under_way() -> No
     assert asked(swarm, "first", 2.0) == [201, 202]
 
 
+def test_with_siblings_there_one_order_at_a_time_does_for_the_line_of_the_upstream() -> None:
+    swarm = made(2048)
+    swarm.offer("above 2", 0.0, near=False, line="above")
+    swarm.offer("near", 0.0, near=True, has=some(2048))
+    chunks = asked(swarm, "above")
+    assert swarm.ask("above 2", 0.0) is None
+    bring(swarm, "above", chunks, 1.0)
+    swarm.ended("above", 1.0)
+    assert swarm.ask("above 2", 1.0) is not None
+
+
 def test_what_is_about_to_come_in_its_turn_is_not_asked_for_twice() -> None:
     swarm = made()
     swarm.offer("first", 0.0, near=False, line="above", urgent=True)

@@ -88,6 +88,15 @@ class Swarm:
         """Why a source was left the last time, if it was and has brought nothing since."""
         return self._sources[name].trouble
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a source was asked for something."""
+        return any(one.asked for one in self._sources.values())
+
+    def failures(self, name: str) -> int:
+        """How often in a row a source had to be left."""
+        return self._sources[name].failures
+
     def nobody_near(self, now: float) -> bool:
         """Whether no sibling that may be asked has anything that is lacking."""
         lacking = self._blocks.lacking()
@@ -205,7 +214,7 @@ class Swarm:
         if (source.urgent or source.near) and len(chunks := self._urgently(source, now)):
             source.begin(chunks, now, precise=True)
             return chunks
-        if source.urgent:
+        if source.urgent or self._is_enough(source):
             return None
         stretch = self._freely(source, lacking, now) or self._instead(source, lacking, now)
         if stretch is None:
@@ -217,6 +226,13 @@ class Swarm:
         self._taker[first:last] = source.number
         source.begin(chunks, now)
         return chunks
+
+    def _is_enough(self, source: Source) -> bool:
+        """Whether a line has an order already: with siblings there, one at a time does for upstream's."""
+        others = self._sources.values()
+        return any(one.near for one in others) and any(
+            one.asked and one.line == source.line and not one.urgent for one in others
+        )
 
     def _urgently(self, source: Source, now: float) -> Numbers:
         """What a client waits for and nobody else was asked for in particular.
