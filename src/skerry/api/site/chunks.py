@@ -134,6 +134,7 @@ async def _lending(
 ) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
     """Gives what is told of bytes that were sent, and returns when more may be.
 
+    Somebody below who waits for an image here goes before what is queued; a sibling does not.
     Raises NotFound and Busy for a sibling that gets nothing here, or not now.
     """
 
@@ -142,7 +143,7 @@ async def _lending(
             await site.egress.passed(count)
 
     near = _is_sibling(site, caller)
-    with nullcontext() if site.edge is None else site.edge.cache.lending(image_id):
+    with nullcontext() if near or site.edge is None else site.edge.cache.lending(image_id):
         async with site.egress.order() if near else nullcontext():
             yield passed
 
