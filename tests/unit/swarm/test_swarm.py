@@ -97,6 +97,17 @@ def test_what_a_sibling_is_about_to_have_is_left_to_it_for_a_while() -> None:
     assert asked(swarm, "above", 9.0)[0] == 0
 
 
+def test_a_sibling_that_promises_again_and_again_is_not_waited_for_for_ever() -> None:
+    swarm = made()
+    now = 0.0
+    while swarm.ask("above", now) is None:
+        for coming in (some(256, (0, 256)), some(256)):
+            swarm.offer("near", now, near=True, has=some(256), coming=coming)
+            now += 1.0
+            swarm.offer("near", now, near=True, has=some(256), coming=some(256, (0, 256)))
+        assert now < 60
+
+
 def test_with_others_there_each_site_begins_at_its_own_place() -> None:
     swarm = made(start=0.5)
     swarm.offer("near", 0.0, near=True, has=some(256))

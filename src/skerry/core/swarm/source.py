@@ -35,11 +35,14 @@ _PAUSES = {
 
 _LONGEST = 600.0
 
+_MOST_PROMISES = 3
+"""How often a source may say anew that it is about to have a block."""
+
 _SOON, _LATE = 0.5, 3.0
 """Seconds of an order after which what has come says something, and after which nothing does, too."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Source:
     """`near` are siblings, which go before the upstream. `has` is by blocks, and so is `coming`: when it was
     first heard that it is about to have them, minus infinity for never.
@@ -55,7 +58,6 @@ class Source:
     line: str
     urgent: bool
     has: Flags
-    coming: NDArray[np.float64]
     order: Numbers
     precise: bool = False
     asked: bool = False
@@ -68,6 +70,17 @@ class Source:
     gone: bool = False
     trouble: Trouble | None = None
     total: int = 0
+
+    def __post_init__(self) -> None:
+        self.coming: NDArray[np.float64] = np.full(len(self.has), -np.inf)
+        self._promises = np.zeros(len(self.has), np.int64)
+
+    def promise(self, coming: Flags, now: float) -> None:
+        """It says which blocks it is about to have. It is not believed for ever, whatever it says."""
+        new = coming & np.isinf(self.coming) & (self._promises < _MOST_PROMISES)
+        self.coming[~coming] = -np.inf
+        self.coming[new] = now
+        self._promises[new] += 1
 
     def usable(self, now: float) -> bool:
         """Whether it may be asked."""

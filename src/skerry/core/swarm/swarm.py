@@ -129,19 +129,16 @@ class Swarm:
         there = whole if has is None else blocks.within(has)
         known = self._sources.get(name)
         if known is None:
-            never = np.full(blocks.count, -np.inf)
             first = near and not any(one.near for one in self._sources.values())
-            known = self._sources[name] = Source(
-                len(self._sources), near, line or name, urgent, there, never, self._urgent[:0]
-            )
+            none = self._blocks.missing[:0]
+            known = Source(len(self._sources), near, line or name, urgent, there, none)
+            self._sources[name] = known
             if first:
                 self._shorten(now)
         else:
             known.has, known.gone = there, False
         if coming is not None:
-            promised = blocks.touched(coming)
-            known.coming[~promised] = -np.inf
-            known.coming[promised & np.isinf(known.coming)] = now
+            known.promise(blocks.touched(coming), now)
 
     def withdraw(self, name: str) -> None:
         """A source is no more; what it was asked for is free."""
