@@ -58,7 +58,7 @@ async def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_site(config, SystemClock()) as site, listening(site) as url:
-        log.info("site %s answers on %s", config.site.name, url)
+        log.info("site %s answers on %s", site.config.site.name, url)
         await stop.wait()
 
 
@@ -262,6 +262,7 @@ def _claim(data: Path, stack: AsyncExitStack) -> None:
 async def _keep_house(site: Site) -> None:
     pruning = 0.0
     while True:
+        await _tend(site)
         await asyncio.sleep(_HOUSEKEEPING)
         try:
             await write_down(site.copies.flush)
@@ -276,9 +277,17 @@ async def _keep_house(site: Site) -> None:
                 if time.monotonic() >= pruning:
                     await site.feed.journal.prune(keep=site.config.feed.keep_deleted)
                     pruning = time.monotonic() + _PRUNING
-            if site.renewal is not None:
-                await site.renewal.tend()
-            if site.edge is not None and site.federation is not None and site.federation.upstream:
-                site.edge.upstream.url = site.federation.upstream
         except Exception:
             log.exception("housekeeping failed; it is tried again")
+
+
+async def _tend(site: Site) -> None:
+    """See to this site's own key and place, if it has one among others."""
+    if site.renewal is None or site.federation is None:
+        return
+    try:
+        await site.renewal.tend()
+        if site.edge is not None and site.federation.upstream is not None:
+            site.edge.upstream.url = site.federation.upstream
+    except Exception:
+        log.exception("the key and the place of this site could not be seen to; it is tried again")

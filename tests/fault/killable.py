@@ -35,6 +35,12 @@ if largest:
 sys.exit(main(["serve"]))
 """
 
+OF_A_TREE = {
+    "journal.entered", "feed.applied", "deposit.written",
+    "sites.token-used", "join.answered", "join.certified", "identity.certified",
+}  # fmt: skip
+"""Write points that only a site which belongs to others passes."""
+
 Body = bytes | AsyncIterator[bytes] | None
 
 

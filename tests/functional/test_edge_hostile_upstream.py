@@ -436,7 +436,7 @@ class SlowIdentity:
 async def test_a_slow_identity_service_does_not_count_as_a_cut_line(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skerry.service.upstream_credential", lambda *_: SlowIdentity())
+    monkeypatch.setattr("skerry.kinds.upstream_credential", lambda *_: SlowIdentity())
     async with edge_of(upstream, tmp_path) as edge:
         status, _, body = await edge.call("GET", f"/v2/images/{OTHER}")
         assert (status, b"identity service" in body) == (502, True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from skerry.catalog import offers
 from skerry.core.feed.journal import Place, Row
 from skerry.sync import follower, source
 from tests.functional.kin import SITE, Kin, kin
@@ -125,9 +126,14 @@ async def test_a_site_with_too_much_to_do_says_when_to_come_back(
     sites: Kin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "_IN_LINE", 0)
-    status, headers, _ = await sites["centre"].call("GET", "/skerry/v1/feed?wait=0", headers={SITE: "lyon"})
-    assert status == 503
-    assert 1 <= int(headers["Retry-After"]) <= 10
+    monkeypatch.setattr(offers, "_IN_LINE", 0)
+    await sites["centre"].create()
+    for method in ("GET", "POST"):
+        status, headers, _ = await sites["centre"].call(
+            method, "/skerry/v1/feed?wait=0", headers={SITE: "lyon"}
+        )
+        assert status == 503
+        assert 1 <= int(headers["Retry-After"]) <= 10
 
 
 async def test_who_is_no_site_gets_nothing_and_a_site_tells_of_its_own_part_alone(sites: Kin) -> None:

@@ -21,6 +21,7 @@ from skerry.core.site import (
     check_upstream,
     check_url,
     hang,
+    is_another,
     move_to,
     path,
     relabel,
@@ -181,6 +182,16 @@ def test_only_a_leaf_that_does_not_work_any_more_is_removed() -> None:
     with pytest.raises(Conflict, match="upstream of brest, lyon"):
         check_removable(SITES, replace(SITES["paris"], state=SiteState.REVOKED))
     check_removable(SITES, replace(SITES["lyon"], state=SiteState.DRAINING))
+
+
+def test_a_site_is_the_same_as_long_as_it_has_a_key_of_before() -> None:
+    joined = replace(SITES["lyon"], keys=(OLD,))
+
+    assert not is_another(joined, replace(joined, keys=(NEW, OLD), labels={"tier": "far"}))
+    assert is_another(joined, None)
+    assert is_another(joined, replace(joined, keys=()))
+    assert is_another(joined, replace(joined, keys=(NEW,)))
+    assert not is_another(replace(joined, keys=()), joined)
 
 
 def test_who_is_let_in() -> None:

@@ -217,7 +217,12 @@ def visitor(of: Federation | None, request: web.Request) -> Caller | None:
 
 
 def connection_of(request: web.Request) -> ssl.SSLObject | None:
-    """The TLS connection that a request came by; there is none at the API's listener."""
+    """The TLS connection that a request came by; there is none at the API's listener.
+
+    Raises ConnectionResetError when it is gone: then nobody knows at which listener it was.
+    """
     transport = request.transport
-    found = transport.get_extra_info("ssl_object") if transport is not None else None
+    if transport is None:
+        raise ConnectionResetError("The client is gone.")
+    found = transport.get_extra_info("ssl_object")
     return found if isinstance(found, ssl.SSLObject) else None

@@ -1,6 +1,7 @@
 """Parts of streams on their way to those who follow: read and written down once for all who stand alike."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 
 from skerry.catalog import streams
 from skerry.catalog.database import Database
+from skerry.core.errors import Busy
 from skerry.core.feed import lines
 from skerry.core.feed.entry import Signed, Stream
 from skerry.core.feed.journal import Page, Place, Row, Standing
@@ -19,6 +21,22 @@ _LONGEST = 4 << 20
 
 _HELD = 32 << 20
 """Bytes of pages that are kept."""
+
+
+_IN_LINE = 256
+"""Parts that are read or wait for it; who asks for one more is told to come back."""
+
+_COME_BACK = 5.0
+"""Seconds, on average, until they do."""
+
+
+def come_back() -> Busy:
+    """What is said to a site when there is too much to do: each is given another time."""
+    return Busy(
+        "Too many sites ask at the same time.",
+        hint="Each comes back by itself.",
+        retry_after=random.uniform(1.0, 2 * _COME_BACK),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +78,20 @@ class Offers:
         self._vouch = vouch
         self._parts: dict[Stream, dict[tuple[Place, Signed | None], asyncio.Task[Part]]] = {}
         self._held = 0
+        self._reading = 0
 
     async def part(self, standing: Standing, place: Place) -> Part:
-        """What somebody at `place` is given; `standing` is where the stream is known to stand."""
+        """What somebody at `place` is given; `standing` is where the stream is known to stand.
+
+        Raises Busy rather than having too many different parts wait to be read.
+        """
         parts = self._parts.setdefault(standing.stream, {})
         key = (place, standing.head)
         task = parts.get(key)
         if task is None:
+            if self._reading >= _IN_LINE:
+                raise come_back()
+            self._reading += 1
             task = parts[key] = asyncio.ensure_future(self._read(standing, place))
             task.add_done_callback(lambda done: self._keep(parts, key, done))
         return await asyncio.shield(task)
@@ -88,6 +113,7 @@ class Offers:
         key: tuple[Place, Signed | None],
         done: asyncio.Task[Part],
     ) -> None:
+        self._reading -= 1
         if done.cancelled() or done.exception() is not None:
             parts.pop(key, None)
             return

@@ -1,6 +1,6 @@
 """The sites of the federation, as the centre has entered them in its journal, and who may still join."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from skerry.core.site import (
     SiteState,
     check_admitted,
     check_removable,
+    is_another,
     site_from_body,
     site_to_body,
     subtree,
@@ -59,8 +60,9 @@ class Sites:
 
     async def load(self) -> None:
         """Read what the journal has. Call once, before anything else."""
-        found = await self._database.read(self._read_on)
-        self._sites = found
+        self._sites = await self._database.read(self._read_on)
+        if self.centre in self._sites:
+            await self._drop({stream.home for stream in self._journal.streams()} - self._sites.keys())
 
     # Reading
 
@@ -99,7 +101,7 @@ class Sites:
         told = [change for change in changes if change.kind is Kind.SITE]
         if not told:
             return
-        sites = dict(self._sites)
+        before, sites = self._sites, dict(self._sites)
         for change in told:
             body = change.entry.body if change.entry is not None else None
             if body is None:
@@ -107,6 +109,7 @@ class Sites:
             else:
                 sites |= _readable({change.id: body})
         self._sites = sites
+        await self._drop({name for name, one in before.items() if is_another(one, sites.get(name))})
 
     # Writing, at the centre
 
@@ -201,6 +204,16 @@ class Sites:
             self._database.when_landed(lambda: self._follow(name, None))
 
         await self._database.write(work, makes_room=True)
+        await self._drop({name})
+
+    async def _drop(self, gone: Collection[str]) -> None:
+        """Hold the streams of sites no more that are none: their names may be given to others.
+
+        What a crash has left is dropped by the next start.
+        """
+        for stream in self._journal.streams():
+            if stream.home in gone and stream.home != self.name:
+                await self._journal.drop(stream)
 
     # Within a transaction
 

@@ -233,6 +233,11 @@ def hang(sites: Mapping[str, SiteRecord], site: SiteRecord, upstream: Any) -> Si
     return replace(site, upstream=check_upstream(sites, site.name, upstream))
 
 
+def is_another(before: SiteRecord, now: SiteRecord | None) -> bool:
+    """Whether the site that had joined is no more: its name is free, or another one's."""
+    return bool(before.keys) and (now is None or not set(before.keys) & set(now.keys))
+
+
 def check_admitted(site: SiteRecord | None, name: str, key: PublicKey | None, now: datetime) -> None:
     """Raise Forbidden unless the site `name` is let in with this key.
 

@@ -32,7 +32,7 @@ class Policy:
     """
 
     def __init__(self, section: PolicySection, site_reads: ReaderScope = lambda site, image: True) -> None:
-        self._site_reads = site_reads
+        self.site_reads = site_reads
         self._file = (
             Watched(Path(section.file), lambda text: rules.load(text, section.file)) if section.file else None
         )
@@ -49,7 +49,7 @@ class Policy:
         `member`: the image is shared with the caller's project.
         """
         if caller.site is not None:
-            return rule in SITE_READS and (image is None or self._site_reads(caller.site, image))
+            return rule in SITE_READS and (image is None or self.site_reads(caller.site, image))
         if self._file is not None and (now := self._file.get()) is not self._rules:
             self._take(now)
         key: Any = (rule, caller)

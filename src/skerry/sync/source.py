@@ -6,7 +6,6 @@ homes it hands on as it came. Up come all streams of the follower's part of the 
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -15,8 +14,9 @@ from sqlalchemy import Connection
 
 from skerry.catalog.copies import Copies
 from skerry.catalog.journal import Journal
+from skerry.catalog.offers import come_back
 from skerry.catalog.records import Records
-from skerry.core.errors import Busy, FeedRefused, Forbidden, NotFound, SkerryError
+from skerry.core.errors import FeedRefused, Forbidden, NotFound, SkerryError
 from skerry.core.feed.entry import Channel, Kind, Stream
 from skerry.core.feed.follow import Change
 from skerry.core.feed.journal import Page, Place
@@ -33,14 +33,10 @@ _ANSWER = 8 << 20
 """Bytes after which an answer is not begun another page of."""
 
 _AT_WORK = 32
-"""Requests that are answered at the same time; those that wait for news do not count."""
+"""Sites from which is taken at the same time."""
 
 _IN_LINE = 256
-"""Requests that wait until they are; more are told to come back."""
-
-_COME_BACK = 5.0
-"""Seconds, on average, until they are."""
-
+"""Sites that wait until they are; more are told to come back."""
 
 Gone = Callable[[str], Awaitable[None]]
 """Removes the bytes of an image whose record is no more."""
@@ -159,23 +155,18 @@ class Source:
         self, site: str, streams: Sequence[Stream], places: Mapping[Stream, Place]
     ) -> list[bytes]:
         pages: list[bytes] = []
-        async with self._at_work():
-            for stream in streams:
-                part = await self._journal.page(stream, places.get(stream, Place()))
-                may_read = self._family.may_read(site, stream)
-                pages.append(part.encoded if may_read is None else part.encode(may_read))
-                if sum(map(len, pages)) >= _ANSWER:
-                    break
+        for stream in streams:
+            part = await self._journal.page(stream, places.get(stream, Place()))
+            may_read = self._family.may_read(site, stream)
+            pages.append(part.encoded if may_read is None else part.encode(may_read))
+            if sum(map(len, pages)) >= _ANSWER:
+                break
         return pages
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncIterator[None]:
         if self._in_line >= _IN_LINE:
-            raise Busy(
-                "Too many sites ask at the same time.",
-                hint="Each comes back by itself.",
-                retry_after=random.uniform(1.0, 2 * _COME_BACK),
-            )
+            raise come_back()
         self._in_line += 1
         try:
             await self._turn.acquire()

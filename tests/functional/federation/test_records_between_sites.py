@@ -10,7 +10,8 @@ from skerry.core.copy import CopyState
 from skerry.core.feed import lines
 from skerry.core.feed.entry import Stream
 from skerry.core.feed.journal import Place
-from tests.functional.federation.cast import LISTEN, Peopled, centre, joined, member
+from tests.functional.federation.cast import LISTEN, centre, joined, member
+from tests.functional.people import Peopled
 from tests.functional.sites import Api, eventually, noise
 from tests.functional.test_feed import arrives, disappears
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skerry.api.routes import LOCAL, READ, WRITE
+from skerry.api.routes import BETWEEN, CENTRAL, LOCAL, NEWCOMERS, READ, WRITE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 
@@ -10,7 +10,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 def test_every_call_of_our_own_is_on_the_page() -> None:
     calls = [
         f"{method} {path}"
-        for table in (READ, LOCAL, WRITE)
+        for table in (NEWCOMERS, BETWEEN, READ, LOCAL, WRITE, CENTRAL)
         for path, methods in table.items()
         for method in methods
         if path.startswith("/skerry/")
