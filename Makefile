@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint sim test-peers bench clean
+.PHONY: run test lint sim test-peers bench bench-plan clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -29,6 +29,9 @@ test-peers: .venv/.peers
 
 bench: .venv/.test
 	@$(BIN)/python -m benchmarks
+
+bench-plan: .venv/.test
+	@$(BIN)/python -m benchmarks.plan
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -37,8 +37,8 @@ def touch_memory(most: int = 16) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def facts() -> dict[str, Any]:
-    """Where and when this is measured, and with which versions."""
+def facts(*, peers: bool = True) -> dict[str, Any]:
+    """Where and when this is measured, and with which versions, also those of the `peers`."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -47,7 +47,7 @@ def facts() -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": _versions() if peers else {"skerry": version("skerry")},
     }
 
 

@@ -16,9 +16,8 @@ def table(rows: Sequence[Row]) -> str:
     lines = [("figure", "ours", "peer", "its value", "ratio", "goal", "met")]
     for row in rows:
         ours, theirs = (f"{_short(value)} {row.unit}" for value in (row.ours, row.peer_value))
-        lines.append(
-            (row.figure, ours, row.peer, theirs, f"{row.ratio:.2f}", row.goal, "yes" if row.met else "MISSED")
-        )
+        peer = (row.peer, theirs, f"{row.ratio:.2f}") if row.peer else ("-", "-", "-")
+        lines.append((row.figure, ours, *peer, row.goal, "yes" if row.met else "MISSED"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, tuple("-" * width for width in widths))  # type: ignore[arg-type]
     return "\n".join(

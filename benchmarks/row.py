@@ -70,3 +70,10 @@ def compare(
         goal.met(mine, ratio),
         *rounds,
     )
+
+
+def alone(figure: str, unit: str, ours: Sequence[float], goal: Goal) -> Row:
+    """The row of a figure that has no peer, only a goal."""
+    mine = median(ours)
+    rounds = tuple(round(value, 4) for value in ours)
+    return Row(figure, unit, round(mine, 4), "", 0.0, 0.0, goal.words, goal.met(mine, 0.0), rounds, ())

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from skerry.api.context import Edge, Feed, Home
+from skerry.api.context import Edge, Feed, Home, Placing
 from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
@@ -26,14 +26,24 @@ from skerry.core.errors import (
     UpstreamAway,
     UpstreamFailed,
 )
+from skerry.core.feed.entry import Stream
 from skerry.core.image import Image
+from skerry.core.placement.knowledge import Report
+from skerry.core.placement.plan import Plan
 from skerry.identity.connect import upstream_credential
 from skerry.identity.credential import FixedCredential
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.above import Above
 from skerry.sync.belonging import Belonging
+from skerry.sync.directions import FromFeed
 from skerry.sync.follower import Follower
+from skerry.sync.knowing import Knowing
+from skerry.sync.observing import observe
+from skerry.sync.placements import Placements
+from skerry.sync.planning import Planning
+from skerry.sync.reconciler import Reconciler
 from skerry.sync.replica import ReplicaCatalogue
+from skerry.sync.reporter import Reporter, reports
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.deposits import Deposits
@@ -159,6 +169,30 @@ async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> t
     deposits = _deposits(parts, claim=cache.give_way, done=sending.look_again, cached=True)
     feed = Feed(journal, family, source, deposits, follower, belonging.peer)
     return Edge(upstream, catalogue, cache), feed
+
+
+async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge | None) -> Placing:
+    """What makes a site what its placements say. To be called when it is all there."""
+    planning = Planning(journal.home, FromFeed(journal, Stream(centre)), parts.records, parts.clock)
+    reconciler = None
+    if edge is not None:
+        reconciler = Reconciler(
+            journal.home, planning, parts.copies, parts.store, edge.cache, parts.clock,
+            reporter=Reporter(parts.database, journal),
+        )  # fmt: skip
+        await parts.stack.enter_async_context(_running(reconciler.run(), "reconcile"))
+
+    async def own() -> dict[str, Report]:
+        if reconciler is not None:
+            return await reconciler.reports()
+        here = await observe(parts.copies, parts.store, None)
+        return reports(here, (), Plan(()), parts.clock.now().timestamp())
+
+    knowing = Knowing(
+        journal.home, planning, parts.records, journal, own, parts.clock,
+        silent_after=max(parts.config.feed.silent_after, parts.config.feed.head_lifetime),
+    )  # fmt: skip
+    return Placing(Placements(planning, knowing, parts.database, journal), knowing, reconciler)
 
 
 def _deposits(

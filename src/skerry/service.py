@@ -32,7 +32,7 @@ from skerry.identity.connect import connect
 from skerry.identity.joining import join as join_others
 from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
-from skerry.kinds import Parts, make_edge, make_home, make_journal, make_member, write_down
+from skerry.kinds import Parts, make_edge, make_home, make_journal, make_member, make_placing, write_down
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.belonging import Belonging
 from skerry.transfer.publish import Publisher, Recovered
@@ -207,10 +207,12 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)
-        home = edge = feed = None
+        home = edge = feed = placing = None
         if belonging is not None and journal is not None:
             home = await make_home(parts)
             edge, feed = await make_member(parts, belonging, journal)
+            if federation is not None:
+                placing = await make_placing(parts, journal, federation.membership.centre, edge)
         elif config.upstream.url:
             edge = await make_edge(parts)
         else:
@@ -230,6 +232,7 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
             feed,
             federation,
             None if federation is None else Renewal(federation, clock),
+            placing,
         )
         keeper = asyncio.create_task(_keep_house(site), name="housekeeping")
         try:

@@ -147,7 +147,7 @@ UNDER_WAY = ("checkpoint.bytes-durable", "checkpoint.recorded")
 
 OF_NO_FETCH = {
     "begin.recorded", "intake.written", "publish.bytes-visible", "publish.recorded", "delete.recorded",
-    "abandon.bytes-gone", "abandon.recorded", "aside.recorded", "evict.bytes-gone",
+    "abandon.bytes-gone", "abandon.recorded", "aside.recorded", "evict.bytes-gone", "assembly.bytes-durable",
 }  # fmt: skip
 
 

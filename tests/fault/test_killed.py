@@ -92,9 +92,10 @@ OPERATIONS = {
 }
 
 OF_A_CACHE = {
-    "keep.bytes-visible", "keep.recorded", "evict.recorded", "evict.bytes-gone", "aside.recorded"
+    "keep.bytes-visible", "keep.recorded", "evict.recorded", "evict.bytes-gone", "aside.recorded",
+    "assembly.bytes-durable",
 }  # fmt: skip
-"""Write points that only a site with an upstream passes."""
+"""Write points that only a site with an upstream passes; that of an assembly is in `test_assembly_killed`."""
 
 
 @pytest.fixture(scope="module")

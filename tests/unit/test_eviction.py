@@ -9,8 +9,8 @@ from skerry.core.errors import NoSpace
 from skerry.core.eviction import make_room, occupied
 
 
-def copy(name: str, size: int, used: float, **kind: bool) -> Copy:
-    return Copy(name, CopyState.COMPLETE, size=size, last_used=used, cached=kind.pop("cached", True), **kind)
+def copy(name: str, size: int, used: float, *, cached: bool = True, pinned: bool = False) -> Copy:
+    return Copy(name, CopyState.COMPLETE, size=size, last_used=used, cached=cached, pinned=pinned)
 
 
 def test_the_least_recently_used_goes_first() -> None:

@@ -20,6 +20,9 @@ from skerry.identity.policy import Policy
 from skerry.stores.base import Store
 from skerry.sync.family import Family
 from skerry.sync.follower import Follower
+from skerry.sync.knowing import Knowing
+from skerry.sync.placements import Placements
+from skerry.sync.reconciler import Reconciler
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.deposits import Deposits
@@ -69,6 +72,16 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Placing:
+    """What a site has that is one of several: what ought to be where, what can be said of it, and who sees to
+    it here (nobody at the centre, which is home to what it has)."""
+
+    placements: Placements
+    knowing: Knowing
+    reconciler: Reconciler | None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
     its readers are answered from, `records` what is on disk, `traffic` what it has been asked.
@@ -88,4 +101,5 @@ class Site:
     feed: Feed | None = None
     federation: Federation | None = None
     renewal: Renewal | None = None
+    placing: Placing | None = None
     traffic: Traffic = field(default_factory=Traffic)

@@ -30,6 +30,7 @@ STATUS: Mapping[type[errors.SkerryError], HTTPStatus] = {
     errors.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StoreFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WrongBytes: HTTPStatus.BAD_GATEWAY,
+    errors.UnknownFormat: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamAway: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,

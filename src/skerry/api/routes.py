@@ -21,7 +21,7 @@ from skerry.api.image import (
 )
 from skerry.api.site import cache as copies
 from skerry.api.site import copies as deposits
-from skerry.api.site import feed, join, metrics, sites, status, uploads
+from skerry.api.site import feed, join, knowledge, metrics, placements, sites, status, transfers, uploads
 from skerry.core.caller import Caller
 from skerry.core.enrolment import JOIN
 from skerry.core.feed.lines import FEED
@@ -80,6 +80,17 @@ LOCAL: Routes = {
     "/skerry/v1/status": {"GET": status.show},
     "/skerry/v1/sites": {"GET": sites.index},
     "/skerry/v1/sites/{name}": {"GET": sites.show},
+    "/skerry/v1/sites/{name}/preflight": {"GET": knowledge.preflight},
+    "/skerry/v1/placements": {"GET": placements.index},
+    "/skerry/v1/placements/plan": {"POST": placements.plan},
+    "/skerry/v1/copies": {"GET": knowledge.copies},
+    "/skerry/v1/explain/{image_id}/{name}": {"GET": knowledge.explain},
+    "/skerry/v1/plan": {"GET": knowledge.plan},
+    "/skerry/v1/plan/approve": {"POST": knowledge.approve},
+    "/skerry/v1/transfers": {"GET": transfers.index},
+    "/skerry/v1/transfers/{image_id}": {"DELETE": transfers.cancel},
+    "/skerry/v1/transfers/{image_id}/pause": {"POST": transfers.pause},
+    "/skerry/v1/transfers/{image_id}/resume": {"POST": transfers.resume},
     "/skerry/v1/rotate": {"POST": sites.rotate},
     "/skerry/v1/cache": {"GET": copies.listing},
     "/skerry/v1/cache/prune": {"POST": copies.prune},
@@ -110,5 +121,6 @@ WRITE: Routes = {
 CENTRAL: Routes = {
     "/skerry/v1/sites": {"POST": sites.add},
     "/skerry/v1/sites/{name}": {"PATCH": sites.update, "DELETE": sites.remove},
+    "/skerry/v1/placements": {"PUT": placements.apply},
 }
 """Done at the centre, and passed on to it by all others."""

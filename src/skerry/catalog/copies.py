@@ -29,12 +29,18 @@ class Copies:
         self._clock = clock
         self._copies: dict[str, Copy] = {}
         self._touched: set[str] = set()
+        self._version = 0
 
     async def load(self) -> None:
         """Read all copies into memory. Call once, before anything else."""
         rows = await self._database.read(lambda connection: connection.execute(select(schema.copies)).all())
         loaded = (Copy(**row._mapping) for row in rows)
         self._copies = {copy.image_id: replace(copy, state=CopyState(copy.state)) for copy in loaded}
+
+    @property
+    def version(self) -> int:
+        """Grows with each change but for uses: two equal answers mean that nothing changed in between."""
+        return self._version
 
     def get(self, image_id: str) -> Copy | None:
         """The copy of an image, or None."""
@@ -91,7 +97,7 @@ class Copies:
         """`put` within a transaction that runs already; memory follows when it lands."""
         connection.execute(delete(schema.copies).where(schema.copies.c.image_id == copy.image_id))
         connection.execute(insert(schema.copies).values(asdict(copy)))
-        self._database.when_landed(lambda: self._copies.__setitem__(copy.image_id, copy))
+        self._database.when_landed(lambda: self._keep(copy))
 
     def remove_on(self, connection: Connection, image_id: str) -> None:
         """`remove` within a transaction that runs already; memory follows when it lands."""
@@ -117,7 +123,12 @@ class Copies:
                 self._touched |= touched
                 raise
 
+    def _keep(self, copy: Copy) -> None:
+        self._copies[copy.image_id] = copy
+        self._version += 1
+
     def _forget(self, image_id: str) -> None:
+        self._version += 1
         self._copies.pop(image_id, None)
         self._touched.discard(image_id)
 

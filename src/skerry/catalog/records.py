@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -22,8 +23,19 @@ from skerry.core.query import Query, Scope
 Rule = Callable[[Image], Image]
 Also = Callable[[Connection], None] | None
 
+_AT_A_TIME = 1000
+"""Records that are read by one statement."""
+
 _BACKFILLED = 100
 """Images that are entered in one transaction."""
+
+
+class Changes(NamedTuple):
+    """Images that are new or changed up to `revision`, and the ids of those that are gone."""
+
+    revision: int
+    images: list[Image]
+    gone: list[str]
 
 
 class Records:
@@ -74,6 +86,23 @@ class Records:
         """The ids of all images, in order."""
         query = select(schema.images.c.id).order_by(schema.images.c.id)
         return await self._database.read(lambda connection: list(connection.scalars(query)))
+
+    async def since(self, revision: int) -> Changes:
+        """What has changed after a revision; after 0, all that there is."""
+
+        def work(connection: Connection) -> Changes:
+            newest = rows.newest_revision(connection)
+            changed = list(
+                connection.scalars(select(schema.images.c.id).where(schema.images.c.revision > revision))
+            )
+            images: list[Image] = []
+            for first in range(0, len(changed), _AT_A_TIME):
+                found = rows.load(connection, changed[first : first + _AT_A_TIME])
+                images += [entry.image for entry in found.values()]
+            gone = select(schema.tombstones.c.image_id).where(schema.tombstones.c.revision > revision)
+            return Changes(newest, images, list(connection.scalars(gone)) if revision else [])
+
+        return await self._database.read(work)
 
     async def counts(self) -> dict[Status, int]:
         """How many images there are in each status that one is in."""

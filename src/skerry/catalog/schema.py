@@ -123,9 +123,14 @@ copies = Table(
     Column("durable", BigInteger, nullable=False),
     Column("cached", Boolean, nullable=False),
     Column("pinned", Boolean, nullable=False),
+    Column("placed", Boolean, nullable=False),
     Column("hits", BigInteger, nullable=False),
     Column("last_used", Double, nullable=False),
     Column("since", Double, nullable=False),
+    Column("mirrored_by", _text(64), nullable=False),
+    Column("keep", Double),
+    Column("unwanted_since", Double),
+    Column("paused", Boolean, nullable=False),
 )
 """Bytes at this site. Not tied to `images`: bytes outlive their record until they are removed."""
 

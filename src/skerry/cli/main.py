@@ -19,6 +19,10 @@ COMMANDS = {
     "site": "say which sites belong together: invite, see, label, move and send away",
     "join": "make this machine's site a member of others",
     "feed": "begin a site's records anew after it was restored from a backup",
+    "placement": "say which images ought to be at which sites",
+    "copy": "what is known of the copies of images at sites",
+    "explain": "why an image is at a site or not, and what happens next",
+    "transfer": "images on their way to a site: see, pause, resume, cancel",
     "cache": "see and steer the copies that an edge keeps",
 }
 

@@ -37,6 +37,9 @@ def arguments(parser: ArgumentParser) -> None:
     _action(actions, "remove", "forget a site that was drained or revoked").add_argument(
         "name", metavar="NAME"
     )
+    _action(actions, "preflight", "whether a site can be cut off, and what it would lack").add_argument(
+        "name", metavar="NAME"
+    )
     _action(actions, "rotate", "have the site at --site take a new key")
 
 
@@ -58,6 +61,9 @@ async def _do(args: Namespace) -> None:
                 _print(args, await client.json("GET", f"/skerry/v1/sites/{args.name}"))
             case "remove":
                 await client.json("DELETE", f"/skerry/v1/sites/{args.name}")
+            case "preflight":
+                answer = await client.json("GET", f"/skerry/v1/sites/{args.name}/preflight")
+                print(output.as_json(answer) if args.format == "json" else _preflight(answer))
             case "rotate":
                 answer = await client.json("POST", "/skerry/v1/rotate")
                 said = f"Site {answer['site']} has a new key, {answer['key']}."
@@ -106,6 +112,15 @@ def _print(args: Namespace, site: Mapping[str, Any]) -> None:
             }
         )
     )
+
+
+def _preflight(answer: Mapping[str, Any]) -> str:
+    verdict = "can be cut off" if answer["is_safe"] else "is better not cut off"
+    lacking = [
+        f"  {one['image_id']}  {one['sync']['value']}: {one['sync']['reason']}" for one in answer["lacking"]
+    ]
+    said = f"Site {answer['site']} {verdict}: {answer['reason']}"
+    return "\n".join([f"{said} (as of {answer['as_of'] or 'never'}).", *lacking])
 
 
 def _table(sites: list[Mapping[str, Any]]) -> str:

@@ -18,8 +18,12 @@ class Copy:
 
     `size` is that of the whole image in bytes, or None while nobody has said it; `durable` is how many bytes
     of a partial copy survive a crash. A `cached` copy can be fetched again from upstream, so it may be
-    evicted unless it is `pinned`; any other is the image itself. `last_used` and `since` (when the copy
-    entered its state) are seconds since the epoch.
+    evicted unless it is `pinned` by a person or `placed`, pinned by a placement; any other is the image
+    itself. `last_used` and `since` (when the copy entered its state) are seconds since the epoch.
+
+    `mirrored_by` is the placement that had it mirrored last, "" when none has; `keep` (seconds) what that
+    said of a copy that is mirrored no longer, and `unwanted_since` since when it is not. What is `paused` by
+    a person is not fetched but for a client.
     """
 
     image_id: str
@@ -28,11 +32,21 @@ class Copy:
     durable: int = 0
     cached: bool = False
     pinned: bool = False
+    placed: bool = False
     hits: int = 0
     last_used: float = 0.0
     since: float = 0.0
+    mirrored_by: str = ""
+    keep: float | None = None
+    unwanted_since: float | None = None
+    paused: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether a placement has it mirrored now."""
+        return bool(self.mirrored_by) and self.unwanted_since is None
 
     @property
     def evictable(self) -> bool:
         """Whether its place may be given to another image (readers aside, whom only the cache knows)."""
-        return self.cached and not self.pinned and self.state is CopyState.COMPLETE
+        return self.cached and not (self.pinned or self.placed) and self.state is CopyState.COMPLETE

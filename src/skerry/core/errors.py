@@ -142,6 +142,12 @@ class WrongBytes(SkerryError):
     retry = True
 
 
+class UnknownFormat(SkerryError):
+    """A file of another site has a format that this version does not know; the image can be fetched whole."""
+
+    code = "unknown_format"
+
+
 class UpstreamAway(SkerryError):
     """The site above did not answer in time, or the line is known to be cut."""
 

@@ -1,4 +1,4 @@
-"""Which copies make room: the least recently used first, never what is pinned or being read."""
+"""Which copies make room: the least recently used first, mirrored ones last, never what is pinned or read."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,7 +20,7 @@ def make_room(copies: Sequence[Copy], need: int, *, limit: int, busy: Collection
     chosen: list[str] = []
     candidates = sorted(
         (copy for copy in copies if copy.evictable and copy.image_id not in busy),
-        key=lambda copy: (copy.last_used, copy.image_id),
+        key=lambda copy: (copy.mirrored, copy.last_used, copy.image_id),
     )
     for copy in candidates:
         if used + need <= limit:

@@ -59,6 +59,10 @@ DEFAULTS: Mapping[str, str] = {
     "tasks_api_access": ADMIN,
     "skerry:sites_read": ADMIN,
     "skerry:sites_write": ADMIN,
+    "skerry:placements_read": ADMIN,
+    "skerry:placements_write": ADMIN,
+    "skerry:copies_read": ADMIN,
+    "skerry:transfers_write": ADMIN,
 }
 
 SITE_READS = frozenset(

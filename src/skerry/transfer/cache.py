@@ -6,24 +6,23 @@ interrupted goes on by itself.
 
 import asyncio
 import logging
-import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from skerry.catalog.base import EdgeCatalogue
-from skerry.catalog.copies import Copies
+from skerry.catalog.copies import Copies, Rule
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, WrongBytes
 from skerry.core.eviction import make_room, occupied
 from skerry.core.image import Image
-from skerry.core.retries import Retries
 from skerry.stores.base import Store
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
 from skerry.transfer.publish import Publisher
+from skerry.transfer.queue import Order, Queue
 from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
@@ -31,9 +30,8 @@ log = logging.getLogger(__name__)
 _CHECKPOINT = 1.0
 """Seconds between the moments at which a running fetch is made durable."""
 
-_RETRY = 30.0
-_LAST_RETRY = 3600.0
-"""Seconds before an image that could not be fetched is tried again: after the first time, and at most."""
+_PAUSED = 0
+"""The rate of what gives way to somebody who waits."""
 
 
 class Cache:
@@ -67,7 +65,7 @@ class Cache:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading: Counter[str] = Counter()
         self._admission = asyncio.Lock()
-        self._retries = Retries(first=_RETRY, longest=_LAST_RETRY)
+        self._queue = Queue(clock)
         self._work = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self.hits = 0
@@ -85,11 +83,19 @@ class Cache:
 
     def queued(self) -> list[str]:
         """Ids of images that are to come or on their way."""
-        return [
-            copy.image_id
-            for copy in self._copies.all()
-            if copy.cached and copy.state is not CopyState.COMPLETE
-        ]
+        return [copy.image_id for copy in self.coming()]
+
+    def coming(self) -> list[Copy]:
+        """Copies that are queued or on their way."""
+        return [copy for copy in self._copies.all() if copy.cached and copy.state is not CopyState.COMPLETE]
+
+    def next_try(self, image_id: str) -> tuple[float | None, str]:
+        """When an image that could not be fetched is tried again, since the epoch, and why it failed."""
+        return self._queue.retry_at(image_id), self._queue.errors.get(image_id, "")
+
+    def is_busy(self, image_id: str) -> bool:
+        """Whether somebody reads a copy, or waits for it."""
+        return image_id in self._reading
 
     def fetches(self) -> list[Fetch]:
         """What is being fetched now."""
@@ -129,6 +135,41 @@ class Cache:
         """Have an image fetched when there is time. Raises NotFound."""
         await self._want(image_id, pinned=False)
 
+    def order(self, orders: Mapping[str, Order]) -> None:
+        """How queued images are to be brought from now on; what is not named comes as it can."""
+        self._queue.order(orders)
+        self._work.set()
+
+    async def note(self, image_id: str, rule: Rule) -> None:
+        """Change what is known of a copy; one that is queued by that is fetched when there is time."""
+        known = self._copies.get(image_id)
+        if rule(known) != known:
+            await self._copies.change(image_id, rule)
+            self._work.set()
+
+    async def pause(self, image_id: str, *, paused: bool) -> None:
+        """Fetch an image no more but for a client, until told otherwise. Raises NotFound."""
+        if self._copies.get(image_id) is None:
+            raise NotFound(f"Image {image_id} is not here, nor on its way.", image=image_id)
+        await self._copies.change(image_id, lambda copy: copy and replace(copy, paused=paused))
+        if paused and not self.is_busy(image_id):
+            await self._stop_fetch(image_id)
+        self._work.set()
+
+    async def renew(self, image_id: str) -> None:
+        """Have a copy whose bytes are bad fetched anew; who reads it goes on to the end of what there is."""
+        async with self._admission:
+            await self._stop_fetch(image_id)
+            await self._publisher.requeue(image_id)
+        self._work.set()
+
+    async def evict(self, image_id: str) -> None:
+        """Give up a copy whose room is needed, unless somebody reads it."""
+        async with self._admission:
+            if not self.is_busy(image_id):
+                await self._stop_fetch(image_id)
+                await self._publisher.evict(image_id)
+
     async def delete(self, image_id: str) -> None:
         """Remove one copy, pinned or not, or take an image from the queue. Raises NotFound.
 
@@ -137,18 +178,18 @@ class Cache:
         copy = self._copies.get(image_id)
         if copy is None or not copy.cached:
             raise NotFound(f"Image {image_id} is not cached.", image=image_id)
-        await self._remove(image_id)
+        await self.remove(image_id)
 
     async def forget(self, image_id: str) -> None:
         """Remove what there is of an image that is no more, whatever kind of copy it is."""
         if self._copies.get(image_id) is not None:
-            await self._remove(image_id)
+            await self.remove(image_id)
 
     async def give_way(self, image: Image) -> None:
         """Make room for an image that another way brings here, and stop fetching it. Raises NoSpace."""
         copy = self._copies.get(image.id)
         if copy is not None and copy.cached:
-            await self._remove(image.id)
+            await self.remove(image.id)
         async with self._admission:
             await self._make_room(image.size or 0)
 
@@ -157,7 +198,7 @@ class Cache:
         for copy in self._copies.all():
             whole = copy.state is CopyState.COMPLETE
             if copy.cached and not copy.pinned and (cached if whole else queued):
-                await self._remove(copy.image_id)
+                await self.remove(copy.image_id)
 
     async def pin(self, image_id: str, *, pinned: bool) -> None:
         """Keep a copy from eviction, or let it go again; pinning an image that is not here queues it."""
@@ -195,7 +236,7 @@ class Cache:
         """Remove copies of images that are no more."""
         for copy in self._copies.all():
             if copy.cached and not await self._catalogue.knows(copy.image_id):
-                await self._remove(copy.image_id)
+                await self.remove(copy.image_id)
 
     def _whole(self, image: Image) -> Delivery | None:
         copy = self._copies.get(image.id)
@@ -233,12 +274,26 @@ class Cache:
         await self._stop_fetch(image.id)
         wanted = self._wanted(image.id)
         await self._admit(image)
-        fetch = Fetch(image, self._store.partial(image.id), self._upstream, stall=self._stall)
+        fetch = Fetch(
+            image,
+            self._store.partial(image.id),
+            self._upstream,
+            stall=self._stall,
+            rate=lambda: self._rate(image.id),
+        )
         self._fetches[image.id] = fetch
         task = asyncio.create_task(self._carry_out(fetch, wanted=wanted), name=f"fetch-{image.id}")
         self._tasks[image.id] = task
         task.add_done_callback(lambda _: self._ended(fetch))
         return fetch
+
+    def _rate(self, image_id: str) -> int | None:
+        """Bytes a second at which an image may come now: who waits for one goes before all that is queued."""
+        if self.is_busy(image_id):
+            return None
+        if any(other in self._reading for other in self._fetches):
+            return _PAUSED
+        return self._queue.rate(image_id)
 
     async def _admit(self, image: Image) -> None:
         """Promise room to an image that is about to come, unless it has been before. Raises NoSpace."""
@@ -283,7 +338,7 @@ class Cache:
                 saver.cancel()
             await self._publisher.keep(image_id, self._store.partial(image_id), fetch.size)
             self._copies.touch(image_id)
-            self._retries.forget(image_id)
+            self._queue.forget(image_id)
         except Exception as error:
             await self._give_up(fetch, error, wanted=wanted or self._wanted(image_id))
 
@@ -296,11 +351,11 @@ class Cache:
         """Keep what may be gone on from, drop what is of no use, and queue again what the operator wants."""
         image_id = fetch.image.id
         _log_failure(f"image {image_id} could not be fetched", error)
-        self._retries.failed(image_id, time.monotonic())
+        self._queue.failed(image_id, error)
         useless = isinstance(error, WrongBytes | NoSpace) or not fetch.done
         try:
             if isinstance(error, NotFound) or (useless and not wanted):
-                self._retries.forget(image_id)
+                self._queue.forget(image_id)
                 await self._publisher.evict(image_id)
             elif useless:
                 await self._publisher.requeue(image_id)
@@ -339,14 +394,14 @@ class Cache:
             return replace(known, pinned=known.pinned or pinned)
 
         await self._copies.change(image_id, rule)
-        self._retries.forget(image_id)
+        self._queue.forget(image_id)
         self._work.set()
 
-    async def _remove(self, image_id: str) -> None:
-        """End the fetch and remove the copy; no new fetch begins meanwhile."""
+    async def remove(self, image_id: str) -> None:
+        """End the fetch and remove the copy, if there is one; no new fetch begins meanwhile."""
         async with self._admission:
             await self._stop_fetch(image_id)
-            self._retries.forget(image_id)
+            self._queue.forget(image_id)
             await self._publisher.evict(image_id)
 
     async def _stop_fetch(self, image_id: str) -> None:
@@ -360,13 +415,13 @@ class Cache:
         while True:
             await self._upstream.link.wait_connected()
             self._work.clear()
-            for image_id in self.queued():
+            for image_id in self._queue.due(self.coming()):
                 if len(self._fetches) >= self._prestages:
                     break
-                if image_id not in self._fetches and self._retries.due(image_id, time.monotonic()):
+                if image_id not in self._fetches:
                     await self._prestage(image_id)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._retries.wait(time.monotonic())):
+                async with asyncio.timeout(self._queue.wait()):
                     await self._work.wait()
 
     async def _prestage(self, image_id: str) -> None:
@@ -375,14 +430,14 @@ class Cache:
             image = (await self._catalogue.get(image_id)).image
             _check_data(image)
             async with self._admission:
-                if image_id in self.queued():  # still
+                if image_id in self._queue.due(self.coming()):  # still
                     await self._start(image)
         except Exception as error:
             if isinstance(error, NotFound):
-                await self._remove(image_id)
+                await self.remove(image_id)
             else:
                 _log_failure(f"image {image_id} stays queued", error)
-                self._retries.failed(image_id, time.monotonic())
+                self._queue.failed(image_id, error)
 
     def _new(self, image: Image) -> Copy:
         now = self._clock.now().timestamp()

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from skerry.core.errors import SkerryError, TooLarge, UpstreamAway, UpstreamFailed, WrongBytes
@@ -19,6 +19,7 @@ from skerry.core.image import Image
 from skerry.stores.base import Partial
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.ingest import Tally, ingest, reread
+from skerry.transfer.throttle import Throttle
 from skerry.upstream.client import UpstreamImages
 from skerry.upstream.link import NO_ANSWER
 
@@ -45,10 +46,19 @@ _QUIET = 0.25
 class Fetch:
     """One image on its way. `run` does the work; any number of deliveries follow it.
 
-    `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again.
+    `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again. `rate`
+    says how many bytes a second may come at the moment: None for any, 0 for none.
     """
 
-    def __init__(self, image: Image, partial: Partial, upstream: UpstreamImages, *, stall: float) -> None:
+    def __init__(
+        self,
+        image: Image,
+        partial: Partial,
+        upstream: UpstreamImages,
+        *,
+        stall: float,
+        rate: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self.image = image
         self.size = image.size or 0
         self.began = time.time()
@@ -56,6 +66,7 @@ class Fetch:
         self._fd = partial.open()
         self._upstream = upstream
         self._stall = stall
+        self._throttle = Throttle(rate)
         self._written = 0
         self._had = 0
         self._attempt = 1
@@ -73,6 +84,12 @@ class Fetch:
     def fetched(self) -> int:
         """Bytes that this fetch has brought itself, without those that were here before."""
         return max(0, self._written - self._had)
+
+    @property
+    def rate_now(self) -> int:
+        """Bytes a second that it has brought on average."""
+        seconds = time.time() - self.began
+        return round(self.fetched / seconds) if seconds > 0 else 0
 
     async def delivery(self, offset: int) -> Delivery:
         """The file as it grows, as soon as the byte at `offset` may be handed out.
@@ -202,6 +219,7 @@ class Fetch:
                         self._held_up = None
                         offset += len(chunk)
                         yield chunk
+                        await self._throttle.passed(len(chunk))
                 trouble = "nothing more came"
             except NO_ANSWER as error:
                 trouble = repr(error)

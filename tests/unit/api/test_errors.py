@@ -27,6 +27,7 @@ EXPECTED = {
     "StoreFailed": 503,
     "TooLarge": 413,
     "TooSlow": 408,
+    "UnknownFormat": 502,
     "UnsupportedMedia": 415,
     "UpstreamAway": 503,
     "UpstreamFailed": 502,

@@ -31,6 +31,7 @@ CODES = {
     "WrongBytes": 8,
     "StoreFailed": 1,
     "UpstreamFailed": 1,
+    "UnknownFormat": 1,
 }
 
 

@@ -151,6 +151,12 @@ def test_a_copy_that_is_here_already_becomes_the_placements_own_without_a_fetch(
     assert (action.rule, action.keep) == ("rule-0", DAY)
 
 
+def test_a_copy_is_noted_anew_when_its_placement_keeps_for_another_time() -> None:
+    (action,) = plan([{"keep": "2d"}], [image(1)], [mirrored(1, keep=DAY)]).actions
+    assert isinstance(action, Adopt)
+    assert action.keep == 2 * DAY
+
+
 def test_what_is_mirrored_no_longer_is_kept_for_a_time_and_then_dropped() -> None:
     kept = mirrored(1, keep=DAY)
     first = plan([], [image(1)], [kept])
@@ -279,6 +285,33 @@ def test_what_is_dropped_makes_room_in_the_same_plan() -> None:
     images = [image(1, tags=["golden"]), image(2, tags=["bad"])]
     found = plan(rules, images, [copy(2)], Capacity(limit=10))
     assert [type(action) for action in found.actions] == [Drop, Fetch]
+
+
+GOLDEN = {"images": {"tag": "golden"}}
+
+
+def test_the_room_of_a_bad_copy_that_is_evicted_is_counted_once() -> None:
+    images = [image(1, size=1), image(2, size=2, tags=["golden"]), image(3, size=1, days=1, tags=["golden"])]
+    found = plan([GOLDEN], images, [copy(1, Held.BAD, size=2)], Capacity(limit=2))
+    assert (ids(found, Evict), ids(found, Fetch), obstacles(found)) == ([1], [2], {3: Obstacle.NO_ROOM})
+
+
+def test_what_frees_room_goes_first_so_that_nothing_is_refused_that_fits_afterwards() -> None:
+    images = [image(1, size=1), image(2, size=1, days=1)]
+    copies = [copy(1, Held.BAD, size=1), copy(2, size=2)]
+    assert ids(plan([], images, copies, Capacity(limit=2)), Repair) == [1, 2]
+
+
+def test_what_frees_most_room_goes_before_what_frees_less() -> None:
+    images = [image(1, size=1), image(2, size=1, days=1)]
+    copies = [copy(n, size=n + 1, pinned_by=PinnedBy.PERSON) for n in (1, 2)]
+    assert ids(plan([], images, copies, Capacity(limit=3)), Repair) == [1, 2]
+
+
+def test_what_frees_room_goes_first_while_deletions_wait_too() -> None:
+    images = [image(1, size=1), image(2, size=1, tags=["golden"])]
+    found = plan([GOLDEN], images, [copy(1, size=2)], Capacity(limit=2), guard=Guard(share=0.2, few=0))
+    assert sorted(ids(found, Fetch)) == [1, 2]
 
 
 def crowd(count: int) -> tuple[list[Image], list[Observed]]:

@@ -1,6 +1,5 @@
 """What this site has, does, and knows of its upstream."""
 
-import time
 from datetime import datetime
 from typing import Any
 
@@ -82,11 +81,10 @@ def _cache(edge: Edge) -> dict[str, Any]:
 
 
 def _transfer(fetch: Fetch) -> dict[str, Any]:
-    seconds = time.time() - fetch.began
     return {
         "image_id": fetch.image.id,
         "done": fetch.done,
         "total": fetch.size,
-        "rate": round(fetch.fetched / seconds) if seconds > 0 else 0,
+        "rate": fetch.rate_now,
         "since": round(fetch.began, 3),
     }

@@ -1,6 +1,6 @@
 """What has to come to a site, in which order, and for which of it there is room."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from skerry.core.placement.actions import Evict, Fetch, Repair
@@ -75,11 +75,12 @@ def arrivals(wanted: Mapping[str, Wanted], here: Mapping[str, Observed], leaving
     found = []
     for image_id, want in wanted.items():
         copy = here.get(image_id)
+        broken = copy is not None and is_broken(copy, want.size)
+        if copy is not None and copy.state is Held.COMPLETE and not broken:
+            continue
         if want.desire.withdrawn or image_id in leaving or (copy is not None and not copy.cached):
             continue
-        broken = copy is not None and is_broken(copy, want.size)
-        whole = copy is not None and copy.state is Held.COMPLETE and not broken
-        if broken or (want.desire.is_mirror and not whole):
+        if broken or want.desire.is_mirror:
             found.append(Arrival(image_id, want, copy, broken))
     return found
 
@@ -90,42 +91,54 @@ def is_broken(copy: Observed, size: int) -> bool:
 
 
 def admit(
-    coming: Iterable[Arrival],
+    coming: Collection[Arrival],
     room: Room,
-    victims: set[str],
     may_evict_for: Callable[[str], bool],
     now: float,
 ) -> tuple[list[Fetch | Evict], list[Arrival]]:
     """Find room: the actions in order of urgency, evictions before what they are for, and what found none.
 
-    `victims` are the copies that may be evicted. Only what is mirrored has others evicted. A large image that
-    finds no room does not keep smaller ones from coming.
+    Only for what may not be evicted itself others are. A large image that finds no room does not keep smaller
+    ones from coming.
     """
-    admitted: list[tuple[Arrival, Sequence[Observed]]] = []
+    admitted: dict[str, tuple[Arrival, Sequence[Observed]]] = {}
     refused: list[Arrival] = []
     evicted: set[str] = set()
+    soft = {arrival.image_id for arrival in coming if room.may_lose(arrival.image_id)}
 
-    def turn(arrival: Arrival) -> tuple[int, bool, object]:
-        """First what frees room or takes none, lest it frees some for what was refused before."""
-        takes = arrival.need > 0
-        last = not arrival.wanted.desire.is_mirror and (takes or arrival.image_id in victims)
-        return (2 if last else int(takes)), takes, arrival.urgency
+    def turn(arrival: Arrival) -> tuple[int, bool, int, object]:
+        """First what frees room or takes none, so that nothing is refused that fits afterwards."""
+        need, is_soft = arrival.need, arrival.image_id in soft
+        phase = 0 if need < 0 or (need == 0 and not is_soft) else 2 if is_soft else 1
+        return phase, need > 0, min(need, 0), arrival.urgency
 
-    for arrival in sorted(coming, key=turn):
-        if arrival.image_id in evicted:
-            continue
-        may_evict = arrival.wanted.desire.is_mirror and may_evict_for(arrival.image_id)
+    def take(arrival: Arrival) -> bool:
+        is_soft = arrival.image_id in soft
+        may_evict = not is_soft and may_evict_for(arrival.image_id)
         chosen = room.admit(arrival.need, may_evict=may_evict)
         if chosen is None:
+            return False
+        for copy in chosen:
+            evicted.add(copy.image_id)
+            admitted.pop(copy.image_id, None)
+        if is_soft:
+            room.resize(arrival.image_id, arrival.wanted.size)
+        admitted[arrival.image_id] = arrival, chosen
+        return True
+
+    for arrival in sorted(coming, key=turn):
+        if arrival.image_id not in evicted and not take(arrival):
             refused.append(arrival)
-        else:
-            admitted.append((arrival, chosen))
-            evicted.update(copy.image_id for copy in chosen)
+    again: list[Arrival] = []
+    left: list[Arrival] = []
+    for arrival in refused:
+        (again if arrival.image_id in soft else left).append(arrival)
+    left += [arrival for arrival in again if arrival.image_id not in evicted and not take(arrival)]
     actions: list[Fetch | Evict] = []
-    for arrival, giving_way in sorted(admitted, key=lambda pair: pair[0].urgency):
+    for arrival, giving_way in sorted(admitted.values(), key=lambda pair: pair[0].urgency):
         fetch = arrival.fetch(now)
         for copy in giving_way:
             reason = f"its room is needed for {arrival.image_id}"
             actions.append(Evict(copy.image_id, reason, arrival.image_id, fetch.not_before))
         actions.append(fetch)
-    return actions, refused
+    return actions, left

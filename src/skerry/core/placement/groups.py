@@ -27,9 +27,10 @@ class Members:
 
 
 class Groups:
-    """All groups that have members."""
+    """All groups that have members. `version` grows with each that comes; one that goes is empty."""
 
     def __init__(self) -> None:
+        self.version = 0
         self._groups: dict[ImageGroup, Members] = {}
 
     def __iter__(self) -> Iterator[tuple[ImageGroup, Members]]:
@@ -40,7 +41,10 @@ class Groups:
 
     def add(self, group: ImageGroup, image_id: str, size: int) -> None:
         """Add an image that is not in it."""
-        members = self._groups.setdefault(group, Members(set()))
+        members = self._groups.get(group)
+        if members is None:
+            members = self._groups[group] = Members(set())
+            self.version += 1
         members.ids.add(image_id)
         members.size += size
 

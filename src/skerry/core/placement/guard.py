@@ -28,10 +28,12 @@ class Guard:
         What was held before (`standing`) is held until it is approved or gone, however many copies have come
         meanwhile.
         """
+        if not deleting:
+            return None
         copies = sum(copy.cached and copy.state is Held.COMPLETE for copy in here.values())
         losing = sum(here[action.image_id].state is Held.COMPLETE for action in deleting)
         too_many = losing > self.few and losing > self.share * copies
-        if not deleting or not (too_many or standing):
+        if not too_many and standing is None:
             return None
         reason = f"{losing} of {copies} copies would go" + (
             f", more than {self.share:.0%}" if too_many else ""

@@ -6,11 +6,12 @@ plus what is asked for; a changed image costs its own placements and families.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from skerry.core.image import Image
 from skerry.core.placement.desire import Desire
-from skerry.core.placement.groups import ImageGroup
+from skerry.core.placement.groups import ImageGroup, Members
 from skerry.core.placement.rule import Placement, ranked
 from skerry.core.placement.selection import Change, Selection
 from skerry.core.placement.sites import Site
@@ -31,10 +32,14 @@ class Total(NamedTuple):
     size: int
 
 
-class _Place(NamedTuple):
+@dataclass(slots=True)
+class _Place:
     site: Site
     mask: int
     labels: frozenset[tuple[str, str]]
+    mirrors: list[tuple[Members, Desire]] = field(default_factory=list)
+    """The groups that are mirrored there, as they were at a version of the groups."""
+    version: int = -1
 
 
 class Planner:
@@ -104,12 +109,7 @@ class Planner:
 
     def decide(self, group: ImageGroup, site: str) -> Desire:
         """What ought to be of the images of a group at a site."""
-        place = self._places[site]
-        both = group.mask & place.mask
-        if both & self._wishing and not (group.wish and group.wish.asks_for(site, place.labels)):
-            both &= ~self._wishing
-        first = (both & -both).bit_length() - 1  # -1 for none: the last of the list
-        return self._desires[group.withdrawn][first]
+        return self._decide(group, self._places[site])
 
     def for_site(self, site: str) -> Iterator[tuple[str, Desire]]:
         """What ought to be of every image at a site."""
@@ -120,24 +120,22 @@ class Planner:
 
     def mirrored(self, site: str) -> Total:
         """How much ought to be at a site without being asked for."""
-        images = size = 0
-        for group, members in self.selection.groups:
-            if self.decide(group, site).is_mirror:
-                images += len(members.ids)
-                size += members.size
-        return Total(images, size)
+        mirrors = self._mirrors(site)
+        return Total(
+            sum(len(members.ids) for members, _ in mirrors), sum(members.size for members, _ in mirrors)
+        )
 
     def wanted(self, site: str, here: Iterable[str]) -> dict[str, Wanted]:
         """All that `reconcile` must know: of the images mirrored at a site, and of those that are `here`."""
-        wanted: dict[str, Wanted] = {}
-        for group, members in self.selection.groups:
-            desire = self.decide(group, site)
-            if desire.is_mirror:
-                for image_id in members.ids:
-                    wanted[image_id] = self._wanted(image_id, desire)
+        all_known = self.selection.known
+        wanted = {
+            image_id: Wanted((known := all_known[image_id]).size, known.created, desire)
+            for members, desire in self._mirrors(site)
+            for image_id in members.ids
+        }
         for image_id in here:
-            if image_id not in wanted and (group_here := self.selection.group(image_id)) is not None:
-                wanted[image_id] = self._wanted(image_id, self.decide(group_here, site))
+            if image_id not in wanted and (found := all_known.get(image_id)) and found.group:
+                wanted[image_id] = Wanted(found.size, found.created, self.decide(found.group, site))
         return wanted
 
     def concerned(self, change: Change) -> set[str]:
@@ -150,7 +148,23 @@ class Planner:
                     found.add(site)
         return found
 
-    def _wanted(self, image_id: str, desire: Desire) -> Wanted:
-        image = self.selection.image(image_id)
-        assert image is not None
-        return Wanted(image.size or 0, image.created_at.timestamp(), desire)
+    def _decide(self, group: ImageGroup, place: _Place) -> Desire:
+        mask, wish, withdrawn = group
+        both = mask & place.mask
+        first = both & -both
+        if first & self._wishing and not (wish and wish.asks_for(place.site.name, place.labels)):
+            both &= ~self._wishing
+            first = both & -both
+        return self._desires[withdrawn][first.bit_length() - 1]  # -1 for none: the last of the list
+
+    def _mirrors(self, site: str) -> list[tuple[Members, Desire]]:
+        """The groups that are mirrored at a site; worked out again when there are other groups."""
+        place, groups = self._places[site], self.selection.groups
+        if place.version != groups.version:
+            place.mirrors = [
+                (members, desire)
+                for group, members in groups
+                if group.mask & place.mask and (desire := self._decide(group, place)).is_mirror
+            ]
+            place.version = groups.version
+        return place.mirrors

@@ -19,7 +19,7 @@ from skerry.core.placement.planner import Wanted
 from skerry.core.placement.room import Room
 from skerry.core.placement.rule import Mode
 from skerry.core.placement.sites import Site, SiteState
-from skerry.core.placement.upkeep import upkeep
+from skerry.core.placement.upkeep import is_settled, upkeep
 
 
 def reconcile(
@@ -40,14 +40,18 @@ def reconcile(
     has approved what it holds (`approval`, from `Hold.approve`), or when there is nothing left to be deleted.
     """
     here = {copy.image_id: copy for copy in copies}
-    notes, drops = _upkeep(wanted, here, now)
+    unsettled = {
+        image_id: copy for image_id, copy in here.items() if not is_settled(copy, wanted.get(image_id))
+    }
+    notes, drops = _upkeep(wanted, unsettled, now)
     leaving = {drop.image_id for drop in drops}
-    coming = arrivals(wanted, here, leaving)
-    blocked = [obstacles.at_home(copy.image_id) for copy in here.values() if _is_lost(copy, wanted)]
+    lacking = {key: want for key, want in wanted.items() if key in unsettled or key not in here}
+    coming = arrivals(lacking, unsettled, leaving)
+    blocked = [obstacles.at_home(copy.image_id) for copy in unsettled.values() if _is_lost(copy, wanted)]
     if site.state is SiteState.DRAINING:
         blocked += [obstacles.draining(arrival.image_id) for arrival in coming]
         coming = []
-    victims = _victims(wanted, here, leaving)
+    victims = _victims(wanted, unsettled, leaving)
     approved = approval.deletions if approval else frozenset()
 
     def bring(*, freely: bool) -> tuple[list[Fetch | Evict], list[Arrival]]:
@@ -59,7 +63,6 @@ def reconcile(
         return admit(
             coming,
             room,
-            {copy.image_id for copy in victims},
             lambda image_id: freely or (Cause.ROOM, image_id) in approved,
             now,
         )
@@ -79,7 +82,7 @@ def reconcile(
         actions=(*drops, *notes, *bringing),
         blocked=tuple(blocked),
         hold=hold,
-        next_at=min(_moments(wanted, here, bringing, now), default=None),
+        next_at=min(_moments(wanted, unsettled, bringing, now), default=None),
     )
 
 
@@ -89,8 +92,8 @@ def _upkeep(
     notes: list[Action] = []
     drops: list[Drop] = []
     for copy in here.values():
+        want = wanted.get(copy.image_id)
         if copy.cached:
-            want = wanted.get(copy.image_id)
             for action in upkeep(copy, want.desire if want else None, now):
                 if isinstance(action, Drop):
                     drops.append(action)
@@ -106,11 +109,12 @@ def _victims(wanted: Mapping[str, Wanted], here: Mapping[str, Observed], leaving
     """
     found = []
     for copy in here.values():
-        if copy.image_id in leaving or not copy.cached or copy.busy or copy.pinned_by is PinnedBy.PERSON:
+        want = wanted.get(copy.image_id)
+        if want is None or want.desire.mode is not Mode.ON_DEMAND or copy.image_id in leaving:
             continue
-        desire = wanted[copy.image_id].desire
-        ordinary = desire.mode is Mode.ON_DEMAND and not desire.pinned and not desire.withdrawn
-        if ordinary and copy.state in (Held.COMPLETE, Held.BAD):
+        stays = copy.busy or not copy.cached or copy.pinned_by is PinnedBy.PERSON
+        stays = stays or want.desire.pinned or want.desire.withdrawn
+        if not stays and copy.state in (Held.COMPLETE, Held.BAD):
             found.append(copy)
     return sorted(
         found, key=lambda copy: (bool(copy.mirrored_by and copy.keep), copy.last_used, copy.image_id)
@@ -119,8 +123,9 @@ def _victims(wanted: Mapping[str, Wanted], here: Mapping[str, Observed], leaving
 
 def _is_lost(copy: Observed, wanted: Mapping[str, Wanted]) -> bool:
     """Whether a copy is broken that comes from nowhere else."""
-    want = wanted.get(copy.image_id)
-    return not copy.cached and want is not None and is_broken(copy, want.size)
+    if copy.cached or (want := wanted.get(copy.image_id)) is None:
+        return False
+    return is_broken(copy, want.size)
 
 
 def _moments(
@@ -128,7 +133,7 @@ def _moments(
 ) -> Iterator[float]:
     """When time alone changes the plan."""
     for copy in here.values():
-        if copy.drop_at is not None and copy.drop_at > now:
+        if copy.unwanted_since is not None and copy.drop_at is not None and copy.drop_at > now:
             yield copy.drop_at
     for action in bringing:
         if action.not_before is not None:

@@ -1,8 +1,9 @@
 """The room at a site while a plan is made for it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from skerry.core.placement.observed import Capacity, Observed
+from skerry.core.placement.observed import Capacity, Held, Observed
 
 
 class Room:
@@ -14,7 +15,15 @@ class Room:
         if capacity.free is not None:
             promised = sum(copy.taken - copy.written for copy in cached)
             self._left = min(self._left, capacity.free - promised)
-        self._victims = list(victims)
+        self._victims = {copy.image_id: copy for copy in victims}
+
+    def may_lose(self, image_id: str) -> bool:
+        """Whether a copy may be evicted."""
+        return image_id in self._victims
+
+    def resize(self, image_id: str, size: int) -> None:
+        """A copy that may be evicted takes so many bytes from now on."""
+        self._victims[image_id] = replace(self._victims[image_id], state=Held.COMPLETE, size=size)
 
     def give_back(self, size: int) -> None:
         """A copy of so many bytes goes."""
@@ -24,7 +33,7 @@ class Room:
         """Set so many bytes more aside; return what is evicted for it, or None when it cannot be."""
         chosen: list[Observed] = []
         left = self._left
-        for copy in self._victims if may_evict else ():
+        for copy in self._victims.values() if may_evict else ():
             if left >= need:
                 break
             chosen.append(copy)
@@ -32,5 +41,6 @@ class Room:
         if left < need:
             return None
         self._left = left - need
-        self._victims = self._victims[len(chosen) :]
+        for copy in chosen:
+            del self._victims[copy.image_id]
         return chosen

@@ -5,7 +5,25 @@ from collections.abc import Iterator
 from skerry.core.placement.actions import Action, Adopt, Cause, Drop, Pin, Release, Unpin
 from skerry.core.placement.desire import Desire
 from skerry.core.placement.observed import Held, Observed, PinnedBy
+from skerry.core.placement.planner import Wanted
 from skerry.core.placement.rule import Mode
+
+
+def is_settled(copy: Observed, want: Wanted | None) -> bool:
+    """Whether a copy is mirrored, whole and noted so, as nearly all are: nothing is to be done about it."""
+    if want is None:
+        return False
+    desire = want.desire
+    return (
+        desire.mode is Mode.MIRROR
+        and copy.state is Held.COMPLETE
+        and copy.size == want.size
+        and copy.cached
+        and copy.mirrored_by == desire.rule
+        and copy.unwanted_since is None
+        and copy.keep == desire.keep
+        and desire.pinned == (copy.pinned_by is not None)
+    )
 
 
 def upkeep(copy: Observed, desire: Desire | None, now: float) -> Iterator[Action]:

@@ -89,9 +89,14 @@ def upgrade() -> None:
         sa.Column("durable", sa.BigInteger, nullable=False),
         sa.Column("cached", sa.Boolean, nullable=False),
         sa.Column("pinned", sa.Boolean, nullable=False),
+        sa.Column("placed", sa.Boolean, nullable=False),
         sa.Column("hits", sa.BigInteger, nullable=False),
         sa.Column("last_used", sa.Double, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
+        sa.Column("mirrored_by", _text(64), nullable=False),
+        sa.Column("keep", sa.Double),
+        sa.Column("unwanted_since", sa.Double),
+        sa.Column("paused", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("image_id", name="copies_pkey"),
     )
     op.create_table(

@@ -1,0 +1,29 @@
+"""An image that is here, as chunks that can be read."""
+
+from dataclasses import dataclass
+
+from skerry.chunking.index import ImageIndex
+from skerry.chunking.sketch import Sketch
+from skerry.chunking.view import View
+from skerry.core.errors import WrongBytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """`name` is the digest of the index (`index_file.digest`); the sketch is there where packs are made."""
+
+    name: str
+    index: ImageIndex
+    view: View
+    sketch: Sketch | None = None
+
+    def read(self, offset: int, length: int) -> bytearray:
+        """Bytes of the view, or none where the image is damaged."""
+        try:
+            return self.view.read(offset, length)
+        except WrongBytes:
+            return bytearray()
+
+    def chunk(self, number: int) -> bytearray:
+        """The bytes of a chunk, not verified. Raises StoreFailed or WrongBytes."""
+        return self.view.read(int(self.index.offset[number]), int(self.index.length[number]))

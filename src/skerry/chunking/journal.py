@@ -1,0 +1,82 @@
+"""What an assembly has done, durable: a file to which rows are added.
+
+    8  magic "SKERRYJN"    4  version    32  SHA-256 of the index, whose assembly it is
+    rows of 16 bytes:  4  what (1 chunks, 2 pieces)   4  the first   4  how many   4  CRC-32 of those
+
+All numbers are little-endian. A row that was being written when the power went ends the file.
+"""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from skerry.chunking import files
+from skerry.chunking.pack_file import to_runs
+from skerry.chunking.recipe import Flags
+
+CHUNKS, PIECES = 1, 2
+
+_HEAD = struct.Struct("<8sI32s")
+_ROW = struct.Struct("<IIII")
+_MAGIC, _VERSION = b"SKERRYJN", 1
+
+
+class Journal:
+    """The journal in the file `path`. An unknown or foreign one is begun anew: then nothing was done.
+
+    Raises NoSpace or StoreFailed throughout.
+    """
+
+    def __init__(self, path: Path, name: str, chunks: int, pieces: int) -> None:
+        """`name` is the digest of the index, which has so many chunks and pieces."""
+        self.done = {CHUNKS: np.zeros(chunks, np.bool_), PIECES: np.zeros(pieces, np.bool_)}
+        self._fd = files.open_own(path)
+        head = _HEAD.pack(_MAGIC, _VERSION, bytes.fromhex(name))
+        data = files.read(self._fd, 0, os.fstat(self._fd).st_size)
+        self._end = len(head)
+        if data.startswith(head):
+            self._end += self._replay(memoryview(data)[len(head) :])
+            files.set_size(self._fd, self._end)
+        else:
+            files.set_size(self._fd, 0)
+            files.write(self._fd, head, 0)
+
+    def add(self, what: int, done: Flags) -> None:
+        """Add what is done and was not yet, durably. What it says must be durable before."""
+        new = np.flatnonzero(done & ~self.done[what])
+        if not len(new):
+            return
+        runs = to_runs(new)
+        rows, end = bytearray(), 0
+        for gap, count in zip(runs[::2], runs[1::2], strict=True):
+            row = struct.pack("<III", what, end + gap, count)
+            rows += row + struct.pack("<I", zlib.crc32(row))
+            end += gap + count
+        files.write(self._fd, rows, self._end)
+        files.make_durable(self._fd)
+        self._end += len(rows)
+        self.done[what] |= done
+
+    def clear(self) -> None:
+        """Nothing is done any more, durably: `add` begins anew."""
+        files.set_size(self._fd, _HEAD.size)
+        files.make_durable(self._fd)
+        self._end = _HEAD.size
+        for flags in self.done.values():
+            flags[:] = False
+
+    def close(self) -> None:
+        """No more is added. The file stays."""
+        os.close(self._fd)
+
+    def _replay(self, rows: memoryview) -> int:
+        """Take over the rows up to the first that is damaged. Returns their bytes."""
+        for start in range(0, len(rows) - _ROW.size + 1, _ROW.size):
+            what, first, count, check = _ROW.unpack_from(rows, start)
+            if check != zlib.crc32(rows[start : start + 12]) or what not in self.done:
+                return start
+            self.done[what][first : first + count] = True
+        return len(rows) - len(rows) % _ROW.size
