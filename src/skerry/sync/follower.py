@@ -146,8 +146,8 @@ class Follower:
         paused = {stream for stream in self._troubled if not self._rereads.due(str(stream), began)}
         places = {
             stream: self._journal.standing(stream).place
-            for stream in self._journal.streams()
-            if stream.channel is Channel.RECORDS and stream.home not in own and stream not in paused
+            for stream in self._journal.streams(Channel.RECORDS)
+            if stream.home not in own and stream not in paused
         }
         wait = min(self._wait, self._rereads.wait(began) or self._wait)
         given = await self._above.poll(places, but=paused, wait=wait)
