@@ -22,10 +22,11 @@ class Spoken:
     def __init__(self, module: str, *words: object) -> None:
         command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", module, *map(str, words)]
         self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *command],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # or all helpers together have one share of a busy machine
         )
 
     def hear(self) -> str:

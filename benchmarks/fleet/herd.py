@@ -17,7 +17,7 @@ import aiohttp
 import uvloop
 
 from benchmarks.fleet.founding import CENTRE, config_of
-from benchmarks.fleet.site import Child, Eyes, MemoryJournal, Snapshot, take_snapshot
+from benchmarks.fleet.site import Child, Eyes, KnownKey, MemoryJournal, Snapshot, take_snapshot
 from benchmarks.fleet.speech import say, told
 from skerry.api.federation import Federation
 from skerry.catalog.journal import Journal
@@ -77,7 +77,10 @@ class Herd:
         stack.push_async_callback(session.close)
         upstream = UpstreamImages(self._url, session, FixedCredential(), timeout=_TIMEOUT, clock=self._clock)
         stack.push_async_callback(upstream.link.close)
-        above, family = Above(upstream), Child(name, {CENTRE: membership.centre_keys})
+        above, family = (
+            Above(upstream),
+            Child(name, {CENTRE: tuple(KnownKey(key.raw) for key in membership.centre_keys)}),
+        )
         if self._held is None:
             self._held = await _snapshot(above, family)
         eyes = Eyes()
