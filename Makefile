@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint sim test-peers bench bench-plan clean
+.PHONY: run test lint sim test-peers bench bench-plan bench-fleet clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -32,6 +32,9 @@ bench: .venv/.test
 
 bench-plan: .venv/.test
 	@$(BIN)/python -m benchmarks.plan
+
+bench-fleet: .venv/.test
+	@$(BIN)/python -m benchmarks.fleet
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,8 +4,9 @@ Each figure is a ratio of two programs in one run: in each round every side is m
 medians are compared. `stage` starts the programs (from `peers`), `clients` are the same for all sides,
 `figures` has one module a figure. Nothing here is a test: a goal that is missed is printed as missed.
 
-`plan` measures rules instead of programs: `make bench-plan`.
+`plan` measures rules instead of programs: `make bench-plan`. `fleet` has a thousand sites follow one:
+`make bench-fleet`.
 
 May import `peers` and the standard library; nothing of Skerry, which is started like any other program (but
-for the rules that `plan` measures).
+for the rules that `plan` measures, and the followers of `fleet`).
 """

@@ -13,16 +13,15 @@ own, whose highest resident memory counts. Writes `results/plan.json`.
 import argparse
 import multiprocessing
 import random
-import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from benchmarks import cloud, report
 from benchmarks.machine import facts, watched
+from benchmarks.processes import highest_resident
 from benchmarks.row import Row, alone, compare, under
 from skerry.core.image import Image
 from skerry.core.placement.desire import Desire
@@ -147,12 +146,6 @@ def changes(planner: Planner, size: cloud.Size, images: list[Image]) -> tuple[fl
         reconcile(site, planner.wanted(site.name, [c.image_id for c in copies]), copies, ROOM, cloud.NOW)
         second.append((time.process_time() - began) * 1000)
     return _percentile(first, 99), (_percentile(second, 50), _percentile(second, 99))
-
-
-def highest_resident() -> float:
-    """The most resident memory that this process has had, in MB (proc(5): VmHWM)."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def _rows(rounds: Sequence[Round]) -> list[Row]:

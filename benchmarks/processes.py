@@ -60,6 +60,12 @@ def resident(pid: int) -> float:
     return total * 1024 / MB
 
 
+def highest_resident(pid: int | str = "self") -> float:
+    """The most resident memory that a process has had, in MB (proc(5): VmHWM)."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else 0.0
+
+
 @dataclass
 class Peak:
     """The highest value seen so far."""

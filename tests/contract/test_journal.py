@@ -410,7 +410,7 @@ async def test_what_one_follower_may_not_read_is_veiled_for_that_one_alone(journ
 async def test_a_stream_that_has_left_is_forgotten(taker: Taker, home: Home, database: Database) -> None:
     await taker.follow(home)
     await taker.journal.drop(home.standing.stream)
-    assert taker.journal.streams() == [taker.journal.own()]
+    assert taker.journal.streams() == (taker.journal.own(),)
     assert await taker.journal.objects(Kind.IMAGE, home.standing.stream) == {}
 
 

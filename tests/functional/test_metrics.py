@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_form
 
 from skerry import __version__
 from skerry.lab.link import Link
+from tests.functional.federation.cast import centre, joined, member
 from tests.functional.sites import Api, eventually, line_to, noise, running, settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -62,10 +63,18 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
             yield Cloud(centre, edge, line)
 
 
-async def test_the_page_lists_every_metric_with_its_type_and_labels_and_no_other(cloud: Cloud) -> None:
+async def test_the_page_lists_every_metric_with_its_type_and_labels_and_no_other(
+    cloud: Cloud, tmp_path: Path
+) -> None:
     image = await cloud.centre.create(noise(1000))
     await cloud.edge.download(image["id"])
     said = (await scrape(cloud.centre)).described() | (await scrape(cloud.edge)).described()
+    async with (
+        centre(tmp_path / "central") as central,
+        member(await joined(central, tmp_path / "lyon", "lyon")) as lyon,
+    ):
+        await eventually(lambda: lyon.site.feed.follower.contact.heard_at)  # type: ignore[union-attr]
+        said = (await scrape(lyon)).described() | said
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| \S", PAGE, re.MULTILINE)
     written = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     assert written == {name: what for name, what in said.items() if not name.startswith("process_")}

@@ -148,14 +148,23 @@ class Cache:
             database.copies[image.id] = replace(known, state=Held.PARTIAL, size=image.size or 0, durable=0)
         self.check_limit()
 
-    def make_room(self, need: int) -> None:
-        """Evict what is least recently used. Raises NoSpace."""
+    def make_room(self, need: int, *, spare: Collection[str] = ()) -> None:
+        """Evict what is least recently used, none of `spare`. Raises NoSpace."""
         if self.site.disk.full:
             raise NoSpace("The disk is full.")
         known = [_core(copy) for copy in self.copies.values()]
         busy = {image_id for image_id, count in self._reading.items() if count}
-        for image_id in make_room(known, need, limit=self.site.space, busy=busy):
+        for image_id in make_room(known, need, limit=self.site.space, busy=busy | set(spare)):
             self.evict(image_id)
+
+    def mirrored(self) -> set[str]:
+        """Copies that ought to be here."""
+        found = set()
+        for image_id in self.copies:
+            desire = self.site.reconciler.desire(image_id)
+            if desire is not None and desire.is_mirror:
+                found.add(image_id)
+        return found
 
     def can_hold(self, image: Image) -> bool:
         """Whether an image could be here, if only on its way to others."""
@@ -169,11 +178,13 @@ class Cache:
         if record is None:
             return False
         known = [_core(copy) for copy in self.copies.values()]
-        mirrored = desire is not None and desire.is_mirror
-        if not self.source_of(record) and not mirrored:  # nobody gives way to what only passes through
-            return occupied(known) + (image.size or 0) <= self.site.space
+        spare: Collection[str] = ()
+        if not self.source_of(record):
+            if desire is None or not desire.is_mirror:  # nobody gives way to what only passes through
+                return occupied(known) + (image.size or 0) <= self.site.space
+            spare = self.mirrored()
         try:
-            make_room(known, image.size or 0, limit=self.site.space, busy=())
+            make_room(known, image.size or 0, limit=self.site.space, busy=spare)
         except NoSpace:
             return False
         return True

@@ -52,8 +52,9 @@ class Deposits:
         if offset == 0:
             if image_id in cache.fetches or not self.wants(image):
                 raise NoSpace("There is no room for it.")
-            if site.upstream is not None:
-                cache.make_room(image.size or 0)
+            promised = cache.copies.get(image_id)
+            if site.upstream is not None and (promised is None or promised.state is not Held.PARTIAL):
+                cache.make_room(image.size or 0, spare=cache.mirrored())
             with site.transaction() as tables:
                 known = tables.copies.get(image_id) or cache.new(image)
                 row = replace(known, state=Held.PARTIAL, size=image.size or 0, durable=0)

@@ -56,6 +56,7 @@ class Journal:
         self._key = key
         self._clock = clock
         self._standings: dict[Stream, Standing] = {}
+        self._streams: dict[Channel | None, tuple[Stream, ...]] = {}
         self._heads = Heads(key, clock, lifetime=timedelta(seconds=head_lifetime))
         self._offers = Offers(database, self._vouched)
         self._news = {channel: asyncio.Event() for channel in Channel}
@@ -63,14 +64,21 @@ class Journal:
     async def load(self) -> None:
         """Read how far each stream has come. Call once, before anything else."""
         self._standings = await self._database.read(streams.load_standings)
+        self._streams.clear()
 
     def own(self, channel: Channel = Channel.RECORDS) -> Stream:
         """The stream of this site."""
         return Stream(self.home, channel)
 
-    def streams(self) -> list[Stream]:
-        """What is held here, and the own records in any case."""
-        return sorted(self._standings.keys() | {self.own()})
+    def streams(self, channel: Channel | None = None) -> tuple[Stream, ...]:
+        """What is held here, and the own records in any case; of one channel or all. In order.
+
+        It is asked for at each poll of a thousand sites, and put together when there is another stream.
+        """
+        if channel not in self._streams:
+            held = self._standings.keys() | {self.own()}
+            self._streams[channel] = tuple(sorted(s for s in held if channel in (None, s.channel)))
+        return self._streams[channel]
 
     def standing(self, stream: Stream) -> Standing:
         """How far this site has come with a stream; an own one is vouched for at this moment."""
@@ -313,6 +321,8 @@ class Journal:
         """Have memory follow once the transaction has landed; `silent`: nobody waits for this."""
 
         def follow_up() -> None:
+            if standing.stream not in self._standings:
+                self._streams.clear()
             self._standings[standing.stream] = standing
             self._changed(standing.stream, silent=silent)
 
@@ -322,6 +332,7 @@ class Journal:
 
     def _forget(self, stream: Stream) -> None:
         self._standings.pop(stream, None)
+        self._streams.clear()
         self._changed(stream, silent=True)
 
     def _changed(self, stream: Stream, *, silent: bool) -> None:

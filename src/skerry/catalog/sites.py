@@ -20,12 +20,13 @@ from skerry.core.signing import PublicKey
 from skerry.core.site import (
     SiteRecord,
     SiteState,
+    all_below,
     check_admitted,
     check_removable,
+    children,
     is_another,
     site_from_body,
     site_to_body,
-    subtree,
 )
 from skerry.core.write_points import reached
 
@@ -57,10 +58,11 @@ class Sites:
         self._clock = clock
         self._trusted = keys
         self._sites: dict[str, SiteRecord] = {}
+        self._children: Mapping[str, Sequence[str]] = {}
 
     async def load(self) -> None:
         """Read what the journal has. Call once, before anything else."""
-        self._sites = await self._database.read(self._read_on)
+        self._know(await self._database.read(self._read_on))
         if self.centre in self._sites:
             await self._drop({stream.home for stream in self._journal.streams()} - self._sites.keys())
 
@@ -87,8 +89,8 @@ class Sites:
         check_admitted(self._sites.get(name), name, key, self._clock.now())
 
     def subtree(self, site: str) -> frozenset[str]:
-        """A site and all that are below it."""
-        return subtree(self._sites, site)
+        """A site and all that are below it. Costs nothing to speak of: it is asked for at each poll."""
+        return all_below(self._children, site)
 
     def may_read(self, site: str, stream: Stream) -> MayRead | None:
         """What of a stream a site may read: all of it, until there are rules about that."""
@@ -108,7 +110,7 @@ class Sites:
                 sites.pop(change.id, None)
             else:
                 sites |= _readable({change.id: body})
-        self._sites = sites
+        self._know(sites)
         await self._drop({name for name, one in before.items() if is_another(one, sites.get(name))})
 
     # Writing, at the centre
@@ -232,7 +234,11 @@ class Sites:
             sites.pop(name, None)
         else:
             sites[name] = record
+        self._know(sites)
+
+    def _know(self, sites: dict[str, SiteRecord]) -> None:
         self._sites = sites
+        self._children = children(sites)
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)

@@ -5,7 +5,7 @@ others: by which keys they sign, at which site they hang, which labels they carr
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -189,12 +189,22 @@ def check_removable(sites: Mapping[str, SiteRecord], site: SiteRecord) -> None:
         raise Conflict(f"Site {site.name} is active.", hint="Drain it, or revoke it, first.", site=site.name)
 
 
-def subtree(sites: Mapping[str, SiteRecord], name: str) -> frozenset[str]:
-    """The site itself and all below it."""
+def children(sites: Mapping[str, SiteRecord]) -> dict[str, list[str]]:
+    """The names of the sites that hang at each site, where there are any."""
     below: dict[str, list[str]] = {}
     for site in sites.values():
         if site.upstream is not None:
             below.setdefault(site.upstream, []).append(site.name)
+    return below
+
+
+def subtree(sites: Mapping[str, SiteRecord], name: str) -> frozenset[str]:
+    """The site itself and all below it."""
+    return all_below(children(sites), name)
+
+
+def all_below(below: Mapping[str, Sequence[str]], name: str) -> frozenset[str]:
+    """`subtree` for who knows the `children` already."""
     found = {name}
     waiting = [name]
     while waiting:

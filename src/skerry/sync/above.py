@@ -21,7 +21,7 @@ _ANSWER = 64 << 20
 _RETRY_AFTER = 5.0
 """Seconds until a site that is busy is asked again, when it does not say."""
 
-_PATIENCE = 15.0
+PATIENCE = 15.0
 """After so many seconds of silence it is asked whether the site above is still there."""
 
 
@@ -65,7 +65,7 @@ class Above:
             raise UpstreamFailed(f"The site above answers with nonsense: {error}") from None
 
     async def _patiently(self, ask: Callable[[], Awaitable[bytes]]) -> bytes:
-        return await self._upstream.link.while_alive(ask, patience=_PATIENCE, moved=lambda: self._moved)
+        return await self._upstream.link.while_alive(ask, patience=PATIENCE, moved=lambda: self._moved)
 
     @asynccontextmanager
     async def _ask(self, method: str, **more: Any) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -36,6 +36,10 @@ _LAST_REREAD = 600.0
 _LOOK_AT_HEADS = 60.0
 """Seconds between looks whether heads have been signed afresh that the site above has not."""
 
+POLL = 12.0
+"""Seconds that a poll waits for news. Less than the silence after which the site above is asked whether it is
+there, or each poll at rest would cost a second connection."""
+
 _LEAST_POLL = 1.0
 """Seconds that a poll without news takes at least, whatever the site above makes of it."""
 
@@ -63,7 +67,7 @@ class Follower:
         link: Link,
         clock: Clock,
         *,
-        wait: float = 30.0,
+        wait: float = POLL,
         gone: Gone,
         wanted: Callable[[Sequence[str]], None],
     ) -> None:
@@ -82,6 +86,7 @@ class Follower:
         self._refusals = Retries(first=_FIRST_REREAD, longest=_LAST_REREAD)
         self._troubled: set[Stream] = set()
         self._places: dict[Stream, Place] | None = None
+        self._confirmed: dict[Stream, Place] = {}
         self.contact = Contact()
         """How following goes."""
         self.sending = ""
@@ -122,6 +127,15 @@ class Follower:
             ended(said)
             await asyncio.sleep(backoff.failed(at_least if self._link.connected else 0.0))
 
+    @property
+    def unsent(self) -> int:
+        """Entries of this part of the tree that the site above had not by its last word."""
+        lacking = 0
+        for stream in self._up():
+            place, standing = self._confirmed.get(stream, Place()), self._journal.standing(stream)
+            lacking += standing.revision - (place.revision if place.epoch == standing.epoch else 0)
+        return max(0, lacking)
+
     async def reached(self, stream: Stream, place: Place, *, patience: float) -> bool:
         """Wait until a stream is here up to a place, for `patience` seconds at most; whether it is."""
         with suppress(TimeoutError):
@@ -146,8 +160,8 @@ class Follower:
         paused = {stream for stream in self._troubled if not self._rereads.due(str(stream), began)}
         places = {
             stream: self._journal.standing(stream).place
-            for stream in self._journal.streams()
-            if stream.channel is Channel.RECORDS and stream.home not in own and stream not in paused
+            for stream in self._journal.streams(Channel.RECORDS)
+            if stream.home not in own and stream not in paused
         }
         wait = min(self._wait, self._rereads.wait(began) or self._wait)
         given = await self._above.poll(places, but=paused, wait=wait)
@@ -232,7 +246,7 @@ class Follower:
 
     async def _push(self, pages: Sequence[bytes]) -> Receipt:
         receipt = await self._above.push(pages)
-        self._places = dict(receipt.places)
+        self._places = self._confirmed = dict(receipt.places)
         for stream, why in receipt.refused.items():
             self._refusals.failed(str(stream), time.monotonic())
             if self.refused.get(stream) != why:

@@ -118,7 +118,7 @@ class Source:
     def complete(self) -> bool:
         """Whether the records of every home were read to their end once: what is unknown is no more then."""
         name = self._family.name
-        known = [stream for stream in self._journal.streams() if stream.channel is Channel.RECORDS]
+        known = self._journal.streams(Channel.RECORDS)
         others = [self._journal.standing(stream) for stream in known if stream.home != name]
         return all(standing.head is not None for standing in others) and bool(others or not self._follows)
 
@@ -138,11 +138,7 @@ class Source:
     def _down(self, site: str) -> list[Stream]:
         """The streams that a site follows here: what this site says itself comes first."""
         own = self._family.subtree(site)
-        streams = (
-            stream
-            for stream in self._journal.streams()
-            if stream.channel is Channel.RECORDS and stream.home not in own
-        )
+        streams = (stream for stream in self._journal.streams(Channel.RECORDS) if stream.home not in own)
         return sorted(streams, key=lambda stream: (stream.home != self._family.name, stream))
 
     def _lacks(self, stream: Stream, places: Mapping[Stream, Place]) -> bool:

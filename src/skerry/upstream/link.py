@@ -8,7 +8,6 @@ quarter of the time: one request waits for a cut line, not all of them.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import aiohttp
 
 from skerry.core.clock import Clock
 from skerry.core.errors import UpstreamAway
+from skerry.core.retries import Backoff
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,6 +29,8 @@ NO_ANSWER = (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadE
 
 _FIRST_PROBE = 0.5
 _SLOWEST_PROBE = 15.0
+"""Seconds until the next probe, at most: at first, and after many. A thousand sites lose one line at the same
+moment, so each draws its own."""
 
 
 class LineState(StrEnum):
@@ -206,9 +208,9 @@ class Link:
                 await self._prober
 
     async def _probe_until_connected(self) -> None:
-        pause = _FIRST_PROBE
+        backoff = Backoff(first=_FIRST_PROBE, longest=_SLOWEST_PROBE)
         while not self.connected:
-            wait = pause * random.uniform(0.5, 1.0)
+            wait = backoff.failed()
             self._status = LineStatus(
                 LineState.CUT,
                 self._status.since,
@@ -220,7 +222,6 @@ class Link:
                 async with asyncio.timeout(self._timeout):
                     await self._probe()
                 self.heard()
-            pause = min(pause * 2, _SLOWEST_PROBE)
 
     def _change(self, state: LineState, reason: str) -> None:
         self._status = LineStatus(state, self._clock.now(), reason, None)

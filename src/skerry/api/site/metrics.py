@@ -5,7 +5,7 @@ All is read when it is asked for. The names are promises: dashboards and alerts 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from aiohttp import hdrs, web
@@ -22,18 +22,24 @@ from prometheus_client.registry import Collector
 
 from skerry import __version__
 from skerry.api.context import Edge, Home, Site
+from skerry.api.site.metrics_families import counter, gauge
+from skerry.api.site.metrics_feed import of_feed
+from skerry.api.site.metrics_placing import known_here, of_placing
 from skerry.api.traffic import BUCKETS, Traffic
 from skerry.core.copy import Copy, CopyState
 from skerry.core.image import Status
+from skerry.core.placement.knowledge import Knowledge
 
 _BOUNDS = (*(str(bound) for bound in BUCKETS), "+Inf")
 
 
 async def show(request: web.Request, site: Site) -> web.Response:
     """GET /metrics, in the text format, or in OpenMetrics for who prefers it."""
-    images, free = await asyncio.gather(site.records.counts(), asyncio.to_thread(site.store.free))
+    images, free, known = await asyncio.gather(
+        site.records.counts(), asyncio.to_thread(site.store.free), known_here(site)
+    )
     registry = CollectorRegistry()
-    registry.register(_Metrics(site, images, free))
+    registry.register(_Metrics(site, images, free, known))
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
     return web.Response(body=encode(registry), headers={hdrs.CONTENT_TYPE: content_type})
@@ -42,10 +48,13 @@ async def show(request: web.Request, site: Site) -> web.Response:
 class _Metrics(Collector):
     """A site at one moment; what had to be waited for is handed in."""
 
-    def __init__(self, site: Site, images: Mapping[Status, int], free: int) -> None:
+    def __init__(
+        self, site: Site, images: Mapping[Status, int], free: int, known: Sequence[Knowledge]
+    ) -> None:
         self._site = site
         self._images = images
         self._free = free
+        self._known = known
 
     def collect(self) -> Iterator[Metric]:
         """All that is said of the site."""
@@ -58,12 +67,16 @@ class _Metrics(Collector):
                 images.add_metric([status], self._images.get(status, 0))
         yield images
         yield from _copies(site.copies.all())
-        yield _gauge("skerry_store_free_bytes", "Bytes that the store can still take.", self._free)
+        yield gauge("skerry_store_free_bytes", "Bytes that the store can still take.", self._free)
         if site.home is not None:
             yield from _home(site.home)
         if site.edge is not None:
             yield from _edge(site.edge)
-            yield _counter("skerry_egress_bytes", "Bytes that siblings were sent.", site.egress.sent)
+            yield counter("skerry_egress_bytes", "Bytes that siblings were sent.", site.egress.sent)
+        if site.feed is not None:
+            yield from of_feed(site.feed, site.clock.now())
+        if site.placing is not None:
+            yield from of_placing(site, self._known)
         yield from _traffic(site.traffic)
 
 
@@ -85,27 +98,27 @@ def _by_state(name: str, what: str, values: Mapping[CopyState, int]) -> Metric:
 
 
 def _home(home: Home) -> Iterator[Metric]:
-    yield _gauge("skerry_uploads", "Images whose bytes are being sent here now.", home.uploads.running)
-    yield _counter(
-        "skerry_uploaded_bytes", "Bytes of images that have been sent here.", home.uploads.received
-    )
+    yield gauge("skerry_uploads", "Images whose bytes are being sent here now.", home.uploads.running)
+    yield counter("skerry_uploaded_bytes", "Bytes of images that have been sent here.", home.uploads.received)
 
 
 def _edge(edge: Edge) -> Iterator[Metric]:
     line, cache = edge.link.status, edge.cache
-    yield _gauge("skerry_upstream_connected", "1 while upstream answers, 0 while not.", edge.link.connected)
+    yield gauge("skerry_upstream_connected", "1 while upstream answers, 0 while not.", edge.link.connected)
     since = line.since.timestamp()
-    yield _gauge("skerry_upstream_changed_timestamp_seconds", "When that was last found changed.", since)
-    yield _gauge("skerry_cache_limit_bytes", "Bytes that cached copies may take at most.", cache.limit)
-    yield _gauge("skerry_cache_used_bytes", "Bytes that cached copies take or are promised.", cache.used)
-    yield _gauge(
+    yield gauge("skerry_upstream_changed_timestamp_seconds", "When that was last found changed.", since)
+    yield gauge("skerry_cache_limit_bytes", "Bytes that cached copies may take at most.", cache.limit)
+    yield gauge("skerry_cache_used_bytes", "Bytes that cached copies take or are promised.", cache.used)
+    yield gauge(
         "skerry_cache_pinned", "Copies that are never evicted.", sum(copy.pinned for copy in cache.cached())
     )
-    yield _counter("skerry_cache_hits", "Downloads answered from a whole copy.", cache.hits)
-    yield _counter("skerry_cache_misses", "Downloads that had to wait for upstream.", cache.misses)
-    yield _gauge("skerry_fetches", "Images that are being fetched from upstream now.", len(cache.fetches()))
-    yield _counter("skerry_fetched_bytes", "Bytes of images that came from upstream.", edge.upstream.received)
-    yield _counter(
+    yield counter("skerry_cache_hits", "Downloads answered from a whole copy.", cache.hits)
+    yield counter("skerry_cache_misses", "Downloads that had to wait for upstream.", cache.misses)
+    yield gauge("skerry_fetches", "Images that are being fetched from upstream now.", len(cache.fetches()))
+    to_come = sum(max(0, (copy.size or 0) - copy.durable) for copy in cache.coming())
+    yield gauge("skerry_queued_bytes", "Bytes of images on their way or queued that are not here.", to_come)
+    yield counter("skerry_fetched_bytes", "Bytes of images that came from upstream.", edge.upstream.received)
+    yield counter(
         "skerry_sibling_bytes", "Bytes of images that came from siblings.", edge.cache.siblings.received
     )
 
@@ -125,11 +138,3 @@ def _traffic(traffic: Traffic) -> Iterator[Metric]:
             took.add_metric([route.method, route.path], buckets, route.seconds)
     yield answered
     yield took
-
-
-def _gauge(name: str, what: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, what, value)
-
-
-def _counter(name: str, what: str, value: float) -> Metric:
-    return CounterMetricFamily(name, what, value)
