@@ -1,0 +1,33 @@
+"""Seconds until a new version is complete and verified at the edge that has the old one, over the thin line.
+
+Stock Glance does not verify. Its turn is over when a client has the last byte and the cache says that it has
+the image.
+"""
+
+from collections.abc import Sequence
+
+from benchmarks.row import Row, compare, less_than_peer, share
+from benchmarks.wan.stage import Stage
+
+
+def measure(stage: Stage) -> Sequence[Row]:
+    rows = []
+    line = stage.lines.thin
+    for form, faster in (("raw", 30), ("zlib.qcow2", 6)):
+        brought = f"v2re.{form}"
+        ours = stage.trip(f"v1.{form}", brought, line)
+        theirs = stage.glance_trip(brought, line)
+        what = f"v1.{form} to {brought}, {line}"
+        goal = share(1 / faster, f"{faster} times faster")
+        rows += [
+            compare(what, "s", [ours.seconds], "stock Glance, cache", [theirs.seconds], goal),
+            compare(
+                f"{what}: processor",
+                "s",
+                [ours.processor],
+                "stock Glance, cache",
+                [theirs.processor],
+                less_than_peer(),
+            ),
+        ]
+    return rows
