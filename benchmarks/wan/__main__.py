@@ -5,6 +5,7 @@ Each figure is written to `results/wan.json` as soon as it is measured; those of
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="small images and a fast line, for a try")
     arguments = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # what runs is stopped, and removed
     _say("Getting Keystone, Glance, nginx, rsync and the rest ...")
     install()
     with contextlib.ExitStack() as stack:

@@ -34,9 +34,14 @@ class Site:
         return self.folder / "data" / "images" / image_id
 
     def wait_known(self, image_id: str) -> None:
-        """Return once the record of an image has arrived."""
+        """Return once it has the record of an image, with its bytes somewhere."""
         url = f"{self.service.url}/v2/images/{image_id}"
-        eventually(lambda: request("GET", url).status == 200, f"{self.name}: the record of {image_id}")
+
+        def is_active() -> bool:
+            answer = request("GET", url)
+            return answer.status == 200 and answer.json()["status"] == "active"
+
+        eventually(is_active, f"{self.name}: the record of {image_id}")
 
     def has_index(self, image_id: str) -> bool:
         """Whether it could tell others the chunks of an image."""

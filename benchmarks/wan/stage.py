@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -164,9 +165,8 @@ class Stage:
 @contextlib.contextmanager
 def running(pairs: Pairs, lines: Lines) -> Iterator[Stage]:
     """A stage; afterwards everything is stopped and what it kept is removed."""
-    folder = HOME / "bench-wan"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield Stage(pairs, folder, lines, stack)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-wan-", dir=HOME, ignore_cleanup_errors=True) as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        yield Stage(pairs, Path(folder), lines, stack)
