@@ -4,8 +4,8 @@ Each figure is a ratio of two programs in one run: in each round every side is m
 medians are compared. `stage` starts the programs (from `peers`), `clients` are the same for all sides,
 `figures` has one module a figure. Nothing here is a test: a goal that is missed is printed as missed.
 
-`plan` measures rules instead of programs: `make bench-plan`.
+`plan` measures rules instead of programs: `make bench-plan`. `wan` is about thin lines: `make bench-wan`.
 
 May import `peers` and the standard library; nothing of Skerry, which is started like any other program (but
-for the rules that `plan` measures).
+for the rules that `plan` measures, and the lab's lines and the chunks that `wan` does).
 """

@@ -1,7 +1,7 @@
 """Seconds until a new version is complete and verified at the edge that has the old one, over the thin line.
 
-Stock Glance does not verify. Its turn is over when a client has the last byte and the cache says that it has
-the image.
+Stock Glance, whose image has no checksum, verifies nothing: its turn is over when a client has the last byte
+and the cache says that it has the image.
 """
 
 from collections.abc import Sequence
