@@ -65,16 +65,29 @@ class Stage:
         return self.stack.enter_context(glance.running(self.folder / "stock", line)), line
 
     @cached_property
-    def sends_chunks(self) -> bool:
-        """Whether this Skerry makes indexes, and so sends what is missing; without, it sends whole files."""
-        probe = self.folder / "probe"
-        probe.write_bytes(bytes(range(256)) * (PROBE >> 8))
-        image_id = self._uploaded(probe, "raw")
+    def makes_indexes(self) -> bool:
+        """Whether this Skerry knows chunks: whether a centre soon has the index of a small image."""
         try:
-            eventually(lambda: self.centre.has_index(image_id), "an index", PROBED)
+            eventually(lambda: self.centre.has_index(self._probe), "an index", PROBED)
         except PeerError:
             return False
         return True
+
+    @cached_property
+    def sends_chunks(self) -> bool:
+        """Whether an edge of this Skerry asks for what it lacks; or else whole files are sent."""
+        if not self.makes_indexes:
+            return False
+        with self.edge() as (edge, line):
+            self.give(edge, self._probe)
+            return line.carried < PROBE / 2
+
+    @cached_property
+    def _probe(self) -> str:
+        """An image that is one chunk, again and again."""
+        file = self.folder / "probe"
+        file.write_bytes(bytes(range(256)) * (PROBE >> 8))
+        return self._uploaded(file, "raw")
 
     def image(self, name: str) -> str:
         """The id of an image at the centre, with its index made."""
@@ -84,7 +97,7 @@ class Stage:
         """The id of a file as an image at the centre, uploaded when it is first asked for."""
         if file not in self._images:
             self._images[file] = image_id = self._uploaded(file, form)
-            if self.sends_chunks:
+            if self.makes_indexes:
                 self.centre.wait_indexed(image_id)
         return self._images[file]
 
@@ -109,7 +122,7 @@ class Stage:
         site.wait_known(image_id)
         site.queue(image_id)
         site.wait_whole(image_id)
-        if self.sends_chunks:
+        if self.makes_indexes:
             site.wait_indexed(image_id)
 
     def trip(self, held: str, brought: str, shaped: Shape) -> Trip:
