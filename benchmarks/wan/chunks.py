@@ -15,6 +15,7 @@ from skerry.chunking.packing import divide
 from skerry.chunking.packs import Effort, Unpacking, pack
 from skerry.chunking.plan import plan
 from skerry.chunking.view import View
+from skerry.core.index_name import index_name
 
 
 @dataclass
@@ -57,7 +58,7 @@ def prepare(path: Path) -> Origin:
     index, sketch = making.index_and_sketch(fd, sha512)
     data = index_file.encode(index)
     seconds = time.process_time() - start
-    return Origin(Held(index_file.digest(data), index, View(fd, index.recipe), sketch), data, seconds)
+    return Origin(Held(index_name(data), index, View(fd, index.recipe), sketch), data, seconds)
 
 
 def index_seconds(path: Path) -> float:

@@ -49,6 +49,18 @@ def check_combinations(config: "Config", source: str) -> None:
         raise refuse(
             "[upstream] username", "is needed with http_basic", "Write the site's user and password."
         )
+    if config.upstream.replica and not config.upstream.url:
+        raise refuse(
+            "[upstream] replica",
+            "is set and [upstream] url is not",
+            "Set url as well: bytes come from there, and writes go there.",
+        )
+    if config.upstream.replica and not config.upstream.replica.startswith("postgresql"):
+        raise refuse(
+            "[upstream] replica",
+            "is not a PostgreSQL database",
+            'Write replica = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE".',
+        )
     _check_sites(config, refuse)
 
 

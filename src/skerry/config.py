@@ -25,10 +25,14 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SiteSection(_Section, frozen=True):
-    """Which site this is. `data` is the folder for everything that it keeps."""
+    """Which site this is. `data` is the folder for everything that it keeps.
+
+    With `shared`, `skerry serve` may be started several times for it: one process leads, the others help.
+    """
 
     name: str = "local"
     data: str = ""
+    shared: bool = False
 
 
 class ApiSection(_Section, frozen=True):
@@ -114,9 +118,13 @@ class UpstreamSection(_Section, frozen=True):
     Records are believed for `ttl` (0: always ask), and used until `max_stale` when nobody answers. A request
     waits `timeout` for the first answer at most. `auth` is this site's own credential there: `keystone` uses
     [keystone], `http_basic` uses `username` and `password`.
+
+    With `replica`, a PostgreSQL database that follows the upstream's by PostgreSQL's own means, records are
+    read there and never asked for; [feed] silent_after says when they count as old.
     """
 
     url: str = ""
+    replica: str = ""
     ttl: Duration = Duration(60)
     max_stale: Duration = Duration(30 * 86400)
     timeout: Duration = Duration(2)

@@ -14,6 +14,7 @@ from skerry.api.context import Edge, Feed, Home, Placing
 from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
+from skerry.catalog.heartbeat import beat
 from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
@@ -46,6 +47,7 @@ from skerry.sync.replica import ReplicaCatalogue
 from skerry.sync.reporter import Reporter, reports
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
+from skerry.transfer.chunks import Chunks
 from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
@@ -55,13 +57,14 @@ from skerry.transfer.uploads import Uploads
 from skerry.transfer.web import Web, destinations
 from skerry.upstream.catalogue import RemoteCatalogue
 from skerry.upstream.client import UpstreamImages
+from skerry.upstream.replicated import ReplicatedCatalogue
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every kind of site is made of."""
+    """What every kind of site is made of. `records` are in `replica` if there is one, else in `database`."""
 
     config: Config
     clock: Clock
@@ -71,6 +74,18 @@ class Parts:
     copies: Copies
     store: FilesystemStore
     publisher: Publisher
+    chunks: Chunks
+    replica: Database | None = None
+
+
+def open_replica(config: Config, stack: AsyncExitStack) -> Database | None:
+    """The database with the home's records, where one is kept for this site. It may not answer yet."""
+    url = config.upstream.replica
+    if not url:
+        return None
+    replica = Database(url, read_only=True, setting="[upstream] replica")
+    stack.push_async_callback(replica.close)
+    return replica
 
 
 async def make_home(parts: Parts) -> Home:
@@ -82,11 +97,13 @@ async def make_home(parts: Parts) -> Home:
     web_ = Web(destinations(parts.config.imports))
     imports = Imports(parts.records, parts.publisher, uploads, web_, parts.clock)
     parts.stack.push_async_callback(imports.close)
+    if parts.config.database_url.startswith("postgresql"):
+        await parts.stack.enter_async_context(running(beat(parts.database, parts.clock), "heartbeat"))
     return Home(parts.records, uploads, imports)
 
 
 async def make_edge(parts: Parts) -> Edge:
-    """An edge that asks its upstream through the Image API alone."""
+    """An edge that asks its upstream through the Image API alone, or has a replica of its records."""
     config, clock = parts.config, parts.clock
     settings = config.upstream
     credential = upstream_credential(config, clock)
@@ -104,12 +121,31 @@ async def make_edge(parts: Parts) -> Edge:
         await upstream.check_credential()
     except (UpstreamAway, UpstreamFailed, IdentityAway) as error:
         log.warning("the credential for upstream could not be checked yet: %s", error)
+    catalogue = await (_remote(parts, upstream) if parts.replica is None else _replicated(parts))
+    return Edge(upstream, catalogue, await _cache(parts, upstream, catalogue))
+
+
+async def _remote(parts: Parts, upstream: UpstreamImages) -> EdgeCatalogue:
+    """Records that are asked for."""
+    settings = parts.config.upstream
     catalogue = RemoteCatalogue(
-        upstream, parts.records, parts.database, clock, ttl=settings.ttl, max_stale=settings.max_stale
+        upstream, parts.records, parts.database, parts.clock, ttl=settings.ttl, max_stale=settings.max_stale
     )
     await catalogue.load()
     parts.stack.push_async_callback(write_down, catalogue.flush)
-    return Edge(upstream, catalogue, await _cache(parts, upstream, catalogue))
+    return catalogue
+
+
+async def _replicated(parts: Parts) -> EdgeCatalogue:
+    """Records that PostgreSQL brings. A replica that does not answer yet is waited for in the background."""
+    assert parts.replica is not None
+    catalogue = ReplicatedCatalogue(
+        parts.replica, parts.records, parts.clock, silent_after=parts.config.feed.silent_after
+    )
+    with suppress(SkerryError):
+        await catalogue.look()
+    await parts.stack.enter_async_context(running(catalogue.run(), "replica"))
+    return catalogue
 
 
 async def _cache(parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue) -> Cache:
@@ -117,6 +153,7 @@ async def _cache(parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogu
     cache = Cache(
         parts.store, parts.copies, parts.publisher, upstream, catalogue, parts.clock,
         limit=config.cache.size, prestages=config.cache.fetches, stall=config.upstream.stall,
+        chunks=parts.chunks,
     )  # fmt: skip
     await cache.start()
     parts.stack.push_async_callback(cache.close)
@@ -163,8 +200,8 @@ async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> t
         gone=cache.forget,
         wanted=sending.wanted,
     )
-    await parts.stack.enter_async_context(_running(sending.run(), "send-bytes"))
-    await parts.stack.enter_async_context(_running(follower.run(), "feed"))
+    await parts.stack.enter_async_context(running(sending.run(), "send-bytes"))
+    await parts.stack.enter_async_context(running(follower.run(), "feed"))
     source = Source(journal, parts.records, family, gone=cache.forget, follows=True)
     deposits = _deposits(parts, claim=cache.give_way, done=sending.look_again, cached=True)
     feed = Feed(journal, family, source, deposits, follower, belonging.peer)
@@ -180,7 +217,7 @@ async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge |
             journal.home, planning, parts.copies, parts.store, edge.cache, parts.clock,
             reporter=Reporter(parts.database, journal),
         )  # fmt: skip
-        await parts.stack.enter_async_context(_running(reconciler.run(), "reconcile"))
+        await parts.stack.enter_async_context(running(reconciler.run(), "reconcile"))
 
     async def own() -> dict[str, Report]:
         if reconciler is not None:
@@ -216,7 +253,7 @@ def _check_space(store: FilesystemStore) -> Callable[[Image], Awaitable[None]]:
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Have `work` go on in the background until the end."""
     task = asyncio.create_task(work, name=name)
     try:

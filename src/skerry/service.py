@@ -1,15 +1,14 @@
 """The only wiring, with `kinds`: from settings to a running site, and back down in order."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from skerry.api.renewal import Renewal
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
 from skerry.catalog.records import Records
+from skerry.claim import Claim
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
 from skerry.core.enrolment import Token
@@ -32,9 +32,21 @@ from skerry.identity.connect import connect
 from skerry.identity.joining import join as join_others
 from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
-from skerry.kinds import Parts, make_edge, make_home, make_journal, make_member, make_placing, write_down
+from skerry.kinds import (
+    Parts,
+    make_edge,
+    make_home,
+    make_journal,
+    make_member,
+    make_placing,
+    open_replica,
+    running,
+    write_down,
+)
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.belonging import Belonging
+from skerry.transfer.chunks import Chunks
+from skerry.transfer.indexing import Indexer
 from skerry.transfer.publish import Publisher, Recovered
 
 log = logging.getLogger(__name__)
@@ -54,12 +66,18 @@ _GRACE = 10.0
 
 async def serve(config: Config) -> None:
     """Run one site until SIGTERM or SIGINT. Raises ConfigError for what can only be found out by trying."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     async with open_site(config, SystemClock()) as site, listening(site) as url:
         log.info("site %s answers on %s", site.config.site.name, url)
         await stop.wait()
+
+
+def told_to_stop() -> asyncio.Event:
+    """Is set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 async def upgrade(config: Config) -> str | None:
@@ -68,7 +86,7 @@ async def upgrade(config: Config) -> str | None:
     Raises ConfigError, also when the site runs.
     """
     async with AsyncExitStack() as stack:
-        _claim(config.data, stack)
+        stack.enter_context(Claim(config.data)).take()
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         before = await database.version()
@@ -79,7 +97,7 @@ async def upgrade(config: Config) -> str | None:
 async def join(config: Config, url: str, token: Token) -> Belongs:
     """Have a site that does not run join others; raises what `identity.joining.join` does."""
     async with AsyncExitStack() as stack:
-        _claim(config.data, stack)
+        stack.enter_context(Claim(config.data)).take()
         return await join_others(config, url, token)
 
 
@@ -90,7 +108,7 @@ async def begin_anew(config: Config, clock: Clock, belonging: Belonging | None =
     `open_site`.
     """
     async with AsyncExitStack() as stack:
-        _claim(config.data, stack)
+        stack.enter_context(Claim(config.data)).take()
         membership = await asyncio.to_thread(open_membership, config, clock.now())
         if membership is not None:
             belonging = Federation(membership, clock)
@@ -108,26 +126,19 @@ async def begin_anew(config: Config, clock: Clock, belonging: Belonging | None =
 
 
 @asynccontextmanager
-async def listening(site: Site) -> AsyncIterator[str]:
-    """Answer requests at the addresses of the settings; yields the URL of the API.
+async def listening(site: Site, at: Sequence[socket.socket] = ()) -> AsyncIterator[str]:
+    """Answer requests at the addresses of the settings, or those of the API `at` sockets that are open
+    already; yields the URL of the API.
 
     Running requests get time to end.
     """
-    app, door = application(site), Door(site.config.api.slow_after)
-    app.middlewares.append(door.admit)
+    door = Door(site.config.api.slow_after)
+    app = application(site, door.heard)
     if site.edge is not None:
         app.on_shutdown.append(partial(_end_fetches, site.edge))
     if site.feed is not None:
         app.on_shutdown.append(partial(_end_polls, site.feed))
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_GRACE,
-        keepalive_timeout=75,
-        auto_decompress=False,
-        max_line_size=_LONGEST_LINE,
-    )
+    runner = runner_of(app)
     await runner.setup()
     assert runner.server is not None
     async with AsyncExitStack() as stack:
@@ -138,7 +149,31 @@ async def listening(site: Site) -> AsyncIterator[str]:
             )
             await site.federation.be_reached_at(f"https://{there}")
             log.info("site %s listens to other sites on %s", site.config.site.name, there)
-        yield f"http://{await _enter(site.config.listen, 'api', door, runner.server, stack)}"
+        if not at:
+            yield f"http://{await _enter(site.config.listen, 'api', door, runner.server, stack)}"
+            return
+        for entrance in at:
+            stack.callback((await door.open_at(runner.server, entrance)).close)
+        yield f"http://{_shown(at[0])}"
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    """What runs the HTTP side of a process."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_GRACE,
+        keepalive_timeout=75,
+        auto_decompress=False,
+        max_line_size=_LONGEST_LINE,
+    )
+
+
+def _shown(entrance: Any) -> str:
+    """The address of a socket as part of a URL."""
+    host, port = entrance.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _enter(
@@ -174,13 +209,17 @@ async def _end_polls(feed: Feed, app: web.Application) -> None:
 
 
 @asynccontextmanager
-async def open_site(config: Config, clock: Clock, belonging: Belonging | None = None) -> AsyncIterator[Site]:
+async def open_site(
+    config: Config, clock: Clock, belonging: Belonging | None = None, *, claimed: bool = False
+) -> AsyncIterator[Site]:
     """Put a site together, recover what a crash left, and take it apart again.
 
-    `belonging` is its place in a tree of sites, where that is not what its folder `identity` says.
+    `belonging` is its place in a tree of sites, where that is not what its folder `identity` says. `claimed`:
+    this process has the claim to the data folder already.
     """
     async with AsyncExitStack() as stack:
-        _claim(config.data, stack)
+        if not claimed:
+            stack.enter_context(Claim(config.data)).take()
         federation = None
         membership = await asyncio.to_thread(open_membership, config, clock.now())
         if membership is not None:
@@ -190,20 +229,24 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
         stack.push_async_callback(database.close)
         await database.open()
         journal = None if belonging is None else make_journal(config, clock, database, belonging)
-        records, copies = Records(database, clock, journal=journal), Copies(database, clock)
+        replica = open_replica(config, stack)
+        records = Records(replica or database, clock, journal=journal)
+        copies = Copies(database, clock)
         if journal is not None:
             await journal.load()
             if federation is not None:
                 await federation.open(database, journal)
             await records.forget_remote()
-        await records.load()
+        if replica is None:
+            await records.load()
         await copies.load()
         store = FilesystemStore(config.images)
         publisher = Publisher(store, records, copies, clock)
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
         stack.push_async_callback(identity.close)
-        parts = Parts(config, clock, stack, database, records, copies, store, publisher)
+        chunks = Chunks(store, copies, records, config.data / "packs")
+        parts = Parts(config, clock, stack, database, records, copies, store, publisher, chunks, replica)
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)
@@ -227,6 +270,7 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
             copies,
             store,
             clock.now(),
+            parts.chunks,
             home,
             edge,
             feed,
@@ -234,32 +278,9 @@ async def open_site(config: Config, clock: Clock, belonging: Belonging | None = 
             None if federation is None else Renewal(federation, clock),
             placing,
         )
-        keeper = asyncio.create_task(_keep_house(site), name="housekeeping")
-        try:
+        indexer = Indexer(store, copies, records, publisher)
+        async with running(_keep_house(site), "housekeeping"), running(indexer.run(), "index"):
             yield site
-        finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
-
-
-def _claim(data: Path, stack: AsyncExitStack) -> None:
-    """Make the data folder and keep a second program out of it."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = os.open(data / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"[site] data: {data} cannot be used: {error.strerror}.",
-            hint="Name a folder that this user may write.",
-        ) from None
-    stack.callback(os.close, lock)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ConfigError(
-            f"[site] data: another skerry serves from {data}.", hint="Stop it, or name another folder."
-        ) from None
 
 
 async def _keep_house(site: Site) -> None:

@@ -254,7 +254,6 @@ async def test_a_damaged_fetch_leaves_neither_a_stuck_image_nor_a_dead_worker(
 
     async def fail(fetch: Fetch) -> None:
         if fetch.image.id == broken:
-            fetch._report(0)
             await asyncio.sleep(0)
             fetch._failure = ZeroDivisionError("nobody has thought of this")
             fetch._progress.set()

@@ -274,7 +274,7 @@ async def _forbidden(request: web.Request) -> web.StreamResponse:
 async def test_bytes_that_cannot_be_had_are_a_clear_error_and_leave_nothing(
     upstream: Upstream, tmp_path: Path, lie: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skerry.transfer.fetch._FRUITLESS", 2)
+    monkeypatch.setattr("skerry.transfer.persist._FRUITLESS", 2)
     image = upstream.add(bytes(SIZE))
     upstream.instead["file"] = lie
     async with edge_of(upstream, tmp_path) as edge, asyncio.timeout(20):
@@ -372,7 +372,7 @@ async def test_an_upstream_that_drips_is_not_waited_for_longer_than_the_timeout(
 async def test_a_header_of_bytes_that_never_ends_is_given_up(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skerry.transfer.fetch._FRUITLESS", 1)
+    monkeypatch.setattr("skerry.transfer.persist._FRUITLESS", 1)
     image = upstream.add(noise(SIZE))
 
     async def drip_header(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from skerry.core.errors import BadImage, NoSpace, StoreFailed, TooLarge
+from skerry.transfer import writing
 from skerry.transfer.ingest import BLOCK, Tally, ingest, reread
 from skerry.transfer.inspection import Inspection
 
@@ -205,3 +207,16 @@ async def test_what_has_come_is_handed_on_while_the_stream_pauses(fd: int) -> No
         await ingest(pausing(), fd, tally, limit=len(DATA), report=report)
     assert content(fd) == DATA[: BLOCK + 10]
     assert tally.result().digests["md5"] == hashlib.md5(DATA[: BLOCK + 10]).hexdigest()
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.EIO, StoreFailed), (errno.ENOSPC, NoSpace)])
+async def test_what_the_disk_says_of_bytes_on_their_way_to_it_ends_the_ingest(
+    fd: int, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]
+) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(writing, "_FLUSH", BLOCK)
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(error):
+        await ingest(pieces(DATA), fd, Tally(), limit=len(DATA))

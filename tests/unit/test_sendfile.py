@@ -154,7 +154,7 @@ class Growing:
         self.written = 0
         self.failure: BaseException | None = None
         self.changed = asyncio.Condition()
-        self.delivery = Delivery(os.open(path, os.O_RDONLY), len(DATA), lambda: self.written, self._wait)
+        self.delivery = Delivery(os.open(path, os.O_RDONLY), len(DATA), lambda _: self.written, self._wait)
 
     async def _wait(self, sent: int) -> None:
         async with self.changed:

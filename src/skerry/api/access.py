@@ -3,6 +3,8 @@
 from skerry.api.context import Site
 from skerry.catalog.base import Known
 from skerry.core.caller import Caller
+from skerry.core.errors import Forbidden, NoData
+from skerry.core.image import Status
 from skerry.core.rights import needs_membership
 
 
@@ -14,6 +16,16 @@ async def seen(site: Site, caller: Caller, image_id: str, rule: str = "get_image
     known = await site.catalogue.get(image_id)
     member = needs_membership(caller, known.image) and await is_member(site, caller, image_id)
     site.policy.check(rule, caller, known.image, member=member)
+    return known
+
+
+async def readable(site: Site, caller: Caller, image_id: str) -> Known:
+    """The record of an image whose bytes the caller may have. Raises as `seen`, and NoData."""
+    known = await seen(site, caller, image_id, "download_image")
+    if known.image.status is Status.DEACTIVATED and not caller.is_admin:
+        raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+    if not known.image.has_data or known.image.size is None:
+        raise NoData(f"Image {image_id} has no data.", image=image_id)
     return known
 
 

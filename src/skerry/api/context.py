@@ -25,6 +25,7 @@ from skerry.sync.placements import Placements
 from skerry.sync.reconciler import Reconciler
 from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
+from skerry.transfer.chunks import Chunks
 from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.uploads import Uploads
@@ -84,7 +85,8 @@ class Placing:
 @dataclass(frozen=True, slots=True)
 class Site:
     """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
-    its readers are answered from, `records` what is on disk, `traffic` what it has been asked.
+    its readers are answered from, `records` what is on disk, `traffic` what it has been asked, `chunks` its
+    images as other sites want them.
     `federation` is what makes it one of several, `renewal` keeps its key."""
 
     config: Config
@@ -96,6 +98,7 @@ class Site:
     copies: Copies
     store: Store
     started_at: datetime
+    chunks: Chunks
     home: Home | None
     edge: Edge | None
     feed: Feed | None = None

@@ -31,8 +31,14 @@ _HOP_BY_HOP = frozenset(
 WRITTEN = "Skerry-Written"
 """Where the home's records stand after a write, as a place in the feed."""
 
+REVISION = "Skerry-Revision"
+"""The number of the last change of the home's records after a write, for whoever has a replica of them."""
+
 _SEEN = 2.0
 """Seconds that a forwarded write is waited for until it is seen here too."""
+
+_LONGEST_NUMBER = 18
+"""Digits of a revision."""
 
 _QUICK = 0.25
 """After this share of the link's timeout an unanswered small write makes us ask whether upstream is there."""
@@ -42,6 +48,7 @@ def by_home(site: Site, handler: Handler) -> Handler:
     """What answers a write: `handler` where this site is the home, `forward` where it is not."""
     if site.home is None:
         return forward
+    handler = _numbered(handler)
     if site.feed is None:
         return handler
     journal = site.feed.journal
@@ -53,6 +60,17 @@ def by_home(site: Site, handler: Handler) -> Handler:
             return await _elsewhere(request, site, caller, image_id, home)
         response = await handler(request, site, caller)
         response.headers[WRITTEN] = places_to_query({journal.own(): journal.standing(journal.own()).place})
+        return response
+
+    return answer
+
+
+def _numbered(handler: Handler) -> Handler:
+    """`handler`, whose answers say how far the records are when it is done."""
+
+    async def answer(request: web.Request, site: Site, caller: Caller) -> web.StreamResponse:
+        response = await handler(request, site, caller)
+        response.headers[REVISION] = str(site.records.revision)
         return response
 
     return answer
@@ -102,6 +120,9 @@ async def forward(request: web.Request, site: Site, caller: Caller) -> web.Strea
         raise UpstreamFailed(f"The upstream site does not speak proper HTTP: {error!r:.300}") from error
     finally:
         edge.catalogue.invalidate(request.match_info.get("image_id"))
+    revision = response.headers.get(REVISION, "")
+    if response.status < 400 and revision.isascii() and revision.isdecimal():
+        await edge.catalogue.reached(int(revision[:_LONGEST_NUMBER]))
     return response
 
 

@@ -20,8 +20,19 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
+from skerry.api.site import (
+    chunks,
+    feed,
+    join,
+    knowledge,
+    metrics,
+    placements,
+    sites,
+    status,
+    transfers,
+    uploads,
+)
 from skerry.api.site import copies as deposits
-from skerry.api.site import feed, join, knowledge, metrics, placements, sites, status, transfers, uploads
 from skerry.core.caller import Caller
 from skerry.core.enrolment import JOIN
 from skerry.core.feed.lines import FEED
@@ -62,6 +73,8 @@ READ: Routes = {
     "/v2/images/{image_id}": {"GET": images.show},
     "/v2/images": {"GET": images.index},
     "/v2/images/{image_id}/file": {"GET": download.download, "HEAD": download.download},
+    "/skerry/v1/images/{image_id}/index": {"GET": chunks.index},
+    "/skerry/v1/images/{image_id}/packs": {"POST": chunks.packs},
     "/v2/images/{image_id}/members": {"GET": members.index},
     "/v2/images/{image_id}/members/{project_id}": {"GET": members.show},
     "/v2/schemas/{name}": {"GET": schemas.show},

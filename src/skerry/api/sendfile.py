@@ -102,7 +102,7 @@ class _Pipe:
         try:
             end = offset + count
             while offset < end:
-                ready = min(delivery.ready(), end)
+                ready = min(delivery.ready(offset), end)
                 if ready <= offset:
                     await _arrived(self._request, delivery, offset)
                     continue
@@ -200,7 +200,7 @@ async def _copy(
         return offset - start - transport.get_write_buffer_size()
 
     while offset < end:
-        ready = min(delivery.ready(), end)
+        ready = min(delivery.ready(offset), end)
         if ready <= offset:
             await _arrived(request, delivery, offset)
             continue

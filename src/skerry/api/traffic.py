@@ -1,6 +1,7 @@
 """What the routes of a site have been asked, how they answered and how fast.
 
-It is part of every request, so it does no more than add numbers; `api.site.metrics` makes something of them.
+It is part of every request, so it does no more than add numbers, and is no middleware, which costs more than
+they do; `api.site.metrics` makes something of them.
 """
 
 from bisect import bisect_left
@@ -48,13 +49,14 @@ class Traffic:
     def __init__(self) -> None:
         self.routes: list[Route] = []
 
-    def counted(self, method: str, path: str, answer: Answer) -> Answer:
-        """`answer`, with each of its requests counted."""
+    def counted(self, method: str, path: str, answer: Answer, heard: Callable[[web.Request], None]) -> Answer:
+        """`answer`, with each of its requests counted; `heard` is told of it first."""
         route = Route(method, path)
         self.routes.append(route)
 
         async def counting(request: web.Request) -> web.StreamResponse:
             began = perf_counter()
+            heard(request)
             status = BROKEN_OFF
             try:
                 response = await answer(request)

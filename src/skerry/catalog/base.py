@@ -56,6 +56,10 @@ class EdgeCatalogue(Catalogue, Protocol):
         """Something was just written through this site (None: a new image)."""
         ...
 
+    async def reached(self, revision: int) -> None:
+        """Wait, not for long, until a change that the home calls `revision` is known here as well."""
+        ...
+
     async def knows(self, image_id: str) -> bool:
         """Whether there may be such an image; where False is answered its copy is of no more use."""
         ...

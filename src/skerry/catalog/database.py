@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, inspect, make_url, text
+from sqlalchemy import Connection, Engine, delete, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 
 from skerry.catalog import schema
@@ -35,11 +35,17 @@ class Database:
 
     A committed transaction is on the disk. A full disk is NoSpace, any other trouble StoreFailed; both pass
     by themselves when their cause does.
+
+    One program at a time writes a database. One that is `read_only` may be written by others all the while.
     """
 
-    def __init__(self, url: str) -> None:
-        """Name the database as SQLAlchemy does; nothing is opened yet. Raises ConfigError."""
-        self._engines = _engines(url)
+    def __init__(self, url: str, *, read_only: bool = False, setting: str = "[database] url") -> None:
+        """Name the database as SQLAlchemy does; nothing is opened yet. Raises ConfigError.
+
+        `setting` is where the name was given.
+        """
+        self._engines = _engines(url, read_only, setting)
+        self._read_only = read_only
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="database-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="database-write")
         self._one_writer = asyncio.Lock()
@@ -49,8 +55,11 @@ class Database:
     async def open(self) -> None:
         """Make the tables of a new database, or bring those of an older version up to this one.
 
-        Raises ConfigError when it cannot be used, as it is or at all.
+        One that is only read has to have them. Raises ConfigError when it cannot be used, as it is or at all.
         """
+        if self._read_only:
+            await self._check_version()
+            return
         try:
             await self._write(self._engines.migrating, self._prepare, makes_room=True)
         except StoreFailed as error:
@@ -64,6 +73,18 @@ class Database:
             return await self.read(_version)
         except StoreFailed as error:
             raise self._engines.refusal(error) from error
+
+    async def _check_version(self) -> None:
+        version = await self.version()
+        if version != schema.HEAD:
+            raise ConfigError(
+                f"The tables of the database are at version {version}, this program needs {schema.HEAD}.",
+                hint="Run the same version of Skerry everywhere.",
+            )
+
+    async def is_replicated(self) -> bool:
+        """Whether other database servers follow this one now."""
+        return await self.read(self._engines.is_replicated)
 
     async def close(self) -> None:
         """Finish what runs and let go of the database."""
@@ -183,6 +204,7 @@ class Database:
             from skerry.catalog import migrations  # Alembic is slow to import and rarely needed
 
             migrations.upgrade(connection)
+        _tell_version(connection)
 
     def _close(self) -> None:
         self._readers.shutdown()
@@ -190,27 +212,27 @@ class Database:
         self._engines.close()
 
 
-def _engines(url: str) -> Engines:
+def _engines(url: str, read_only: bool, setting: str) -> Engines:
     try:
         name = make_url(url)
         match name.get_backend_name():
             case "sqlite":
-                return Sqlite(name)
+                return Sqlite(name, read_only=read_only)
             case "postgresql":
-                return Postgresql(name)
+                return Postgresql(name, read_only=read_only, setting=setting)
             case other:
                 problem = f"there is no support for {other}"
     except ModuleNotFoundError as missing:
         if missing.name == "psycopg":
             raise ConfigError(
-                "[database] url needs psycopg, which is not installed.",
+                f"{setting} needs psycopg, which is not installed.",
                 hint="Install it: pip install 'skerry[postgresql]'.",
             ) from None
         problem = str(missing)
     except (ArgumentError, ImportError) as wrong:
         problem = str(wrong)
     raise ConfigError(
-        f"[database] url cannot be used: {problem}.",
+        f"{setting} cannot be used: {problem}.",
         hint="Write a URL such as sqlite:////path/to.db or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.",
     )
 
@@ -220,6 +242,14 @@ def _version(connection: Connection) -> str | None:
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return version
+
+
+def _tell_version(connection: Connection) -> None:
+    """Have a counter say what the tables are. It travels to replicas, which have tables of their own."""
+    told = select(schema.counters.c.value).where(schema.counters.c.name == schema.VERSION)
+    if connection.scalar(told) != int(schema.HEAD):
+        connection.execute(delete(schema.counters).where(schema.counters.c.name == schema.VERSION))
+        connection.execute(insert(schema.counters).values(name=schema.VERSION, value=int(schema.HEAD)))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

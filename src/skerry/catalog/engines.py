@@ -37,6 +37,10 @@ class Engines(Protocol):
         """Why the database could not be opened and what to do about it, for an operator."""
         ...
 
+    def is_replicated(self, connection: Connection) -> bool:
+        """Whether other servers follow this one now."""
+        ...
+
     def receipt(self, connection: Connection) -> str | None:
         """What `landed` needs, asked for before a commit; None when a commit can leave no doubt."""
         ...

@@ -1,6 +1,6 @@
 """The records and pages in use, in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from skerry.catalog.base import Page
 from skerry.catalog.rows import Entry
@@ -11,6 +11,10 @@ Listing = tuple[Query, Scope]
 _MOST_PAGES = 64
 _LONGEST_PAGE = 100
 """Images on a page that is kept, so that pages cannot hold more than a few thousand images in memory."""
+
+
+def _nobody(_: int) -> None:
+    """Nobody is told."""
 
 
 class Memory:
@@ -25,6 +29,10 @@ class Memory:
         self._pages: dict[Listing, Page] = {}
         self.revision = 0
         """The number of the last change that landed."""
+        self.tell: Callable[[int], None] = _nobody
+        """Hears of each revision that has landed here."""
+        self.restarts = 0
+        """How often all was forgotten, so that the same revision may mean something else."""
 
     def get(self, image_id: str) -> Entry | None:
         """The entry, when it is here."""
@@ -57,10 +65,28 @@ class Memory:
         self._entries.pop(image_id, None)
         self._advance(revision)
 
+    def catch_up(self, revision: int, changed: Mapping[str, int] | None) -> None:
+        """Follow what somebody else has written up to `revision`: the newest revisions of what has changed.
+
+        None: anything may have, also back to what it was before.
+        """
+        if changed is None:
+            self._entries.clear()
+            self.restarts += 1
+        else:
+            for image_id, newest in changed.items():
+                entry = self._entries.get(image_id)
+                if entry is not None and entry.image.revision < newest:
+                    del self._entries[image_id]
+        if changed is None or revision != self.revision:
+            self.revision = revision
+            self._pages.clear()
+
     def _advance(self, revision: int) -> None:
         if revision > self.revision:
             self.revision = revision
             self._pages.clear()
+            self.tell(revision)
 
     def _keep(self, entry: Entry) -> None:
         self._entries[entry.image.id] = entry

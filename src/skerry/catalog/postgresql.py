@@ -35,7 +35,6 @@ _CONNECT = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
 }
 """libpq's settings; the query of a URL may say otherwise."""
 
@@ -52,21 +51,25 @@ class Postgresql:
     without it, also after the server was away, and two sites cannot write to one database.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, read_only: bool = False, setting: str = "[database] url") -> None:
         """Raises ConfigError for another driver than psycopg; ImportError when that is not installed."""
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise ConfigError(
-                f"[database] url names the driver {url.get_driver_name()}.",
+                f"{setting} names the driver {url.get_driver_name()}.",
                 hint="Write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.",
             )
         url = url.set(drivername="postgresql+psycopg")
+        self._setting = setting
         self._shown = url.render_as_string(hide_password=True)
         self.reserve: Reserve | None = None
-        self.reading: Engine = _engine(url, READERS).execution_options(
+        self.reading: Engine = _engine(url, READERS, default_transaction_read_only="on").execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        self.writing = self.migrating = _engine(url, 1)
-        event.listen(self.writing, "connect", _claim)
+        self.writing: Engine = self.reading
+        self.migrating: Engine = self.reading
+        if not read_only:
+            self.writing = self.migrating = _engine(url, 1)
+            event.listen(self.writing, "connect", _claim)
 
     def exists(self) -> bool:
         """Whoever connects makes nothing."""
@@ -79,12 +82,12 @@ class Postgresql:
         ).one()
         if version < _OLDEST * 10_000:
             raise ConfigError(
-                f"[database] url: PostgreSQL {version // 10_000} is too old.",
+                f"{self._setting}: PostgreSQL {version // 10_000} is too old.",
                 hint=f"Use version {_OLDEST} or later.",
             )
         if encoding != "UTF8":
             raise ConfigError(
-                f"[database] url: the encoding of the database is {encoding}.",
+                f"{self._setting}: the encoding of the database is {encoding}.",
                 hint="Make it with: createdb --encoding UTF8 --template template0 NAME.",
             )
         connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -92,18 +95,24 @@ class Postgresql:
     def refusal(self, error: StoreFailed) -> ConfigError:
         """Somebody else uses it, the server does not answer, or it refuses."""
         if error.message == _IN_USE:
-            return ConfigError(f"[database] url: {error.message}", hint="Stop it, or name another database.")
+            return ConfigError(f"{self._setting}: {error.message}", hint="Stop it, or name another database.")
         cause = getattr(error.__cause__, "orig", None)
         said = str(cause or error.message).splitlines()[0]
         if getattr(cause, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
-            remedy = "Make the user of [database] url the owner of the database."
+            remedy = f"Make the user of {self._setting} the owner of the database."
         elif "FATAL" in said or getattr(getattr(cause, "pgconn", None), "needs_password", False):
-            remedy = "Check user, password and database name of [database] url, and the server's pg_hba.conf."
+            remedy = (
+                f"Check user, password and database name of {self._setting}, and the server's pg_hba.conf."
+            )
         else:
             remedy = (
-                "Check host and port of [database] url, and that PostgreSQL runs there and can be reached."
+                f"Check host and port of {self._setting}, and that PostgreSQL runs there and can be reached."
             )
-        return ConfigError(f"[database] url: {self._shown} cannot be used: {said}.", hint=remedy)
+        return ConfigError(f"{self._setting}: {self._shown} cannot be used: {said}.", hint=remedy)
+
+    def is_replicated(self, connection: Connection) -> bool:
+        """Whether anybody is sent this server's log: a standby, or a subscription."""
+        return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM pg_stat_replication)")))
 
     def receipt(self, connection: Connection) -> str | None:
         """The number of the transaction; None when it has written nothing."""
@@ -128,8 +137,11 @@ class Postgresql:
         self.writing.dispose()
 
 
-def _engine(url: URL, connections: int) -> Engine:
-    connect = {name: value for name, value in _CONNECT.items() if name not in url.query}
+def _engine(url: URL, connections: int, **also: str) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | also).items())
+    connect = {
+        name: value for name, value in {**_CONNECT, "options": options}.items() if name not in url.query
+    }
     return create_engine(
         url,
         connect_args=connect,

@@ -1,6 +1,6 @@
 """The primary catalogue: this site's own database, with the records in use held in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -13,9 +13,10 @@ from skerry.catalog.database import Database
 from skerry.catalog.journal import Journal
 from skerry.catalog.memory import Memory
 from skerry.catalog.rows import Entry
+from skerry.catalog.taking import take, take_member, take_own, unknown
 from skerry.catalog.writer import Writer, same
 from skerry.core.clock import Clock
-from skerry.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from skerry.core.errors import Conflict, InvalidInput, TooLarge
 from skerry.core.feed.follow import Change
 from skerry.core.image import Image, Member, MemberStatus, Status
 from skerry.core.query import Query, Scope
@@ -25,6 +26,9 @@ Also = Callable[[Connection], None] | None
 
 _AT_A_TIME = 1000
 """Records that are read by one statement."""
+
+_MOST_NEWS = 1000
+"""Changes by others that are looked at one by one; after more, memory begins anew."""
 
 _BACKFILLED = 100
 """Images that are entered in one transaction."""
@@ -66,6 +70,31 @@ class Records:
     def revision(self) -> int:
         """The number of the last change that has landed."""
         return self._memory.revision
+
+    def tell(self, others: Callable[[int], None]) -> None:
+        """Have others told of the revision now, and of each that lands, before anybody else hears of it."""
+        self._memory.tell = others
+        others(self._memory.revision)
+
+    @property
+    def state(self) -> str:
+        """What names this state of the catalogue, for as long as this process runs."""
+        return f"{self._memory.restarts}-{self._memory.revision}"
+
+    @property
+    def restarts(self) -> int:
+        """How often `catch_up` has found another catalogue than before."""
+        return self._memory.restarts
+
+    async def catch_up(self) -> Mapping[str, int]:
+        """Have memory follow what somebody else has written; one call at a time. Returns the counters.
+
+        For a database that this process only reads: `revision` says how far it has been followed.
+        """
+        since = self._memory.revision
+        news = await self._database.read(lambda connection: rows.news(connection, since, most=_MOST_NEWS))
+        self._memory.catch_up(news.counters.get("revision", 0), news.changed)
+        return news.counters
 
     # Reading
 
@@ -156,7 +185,7 @@ class Records:
             began = self._memory.revision
             loaded = await self._database.read(lambda connection: rows.load(connection, [image_id]))
             if image_id not in loaded:
-                raise _unknown(image_id)
+                raise unknown(image_id)
             entry = loaded[image_id]
             self._memory.learn([entry], began)
         return entry
@@ -180,7 +209,7 @@ class Records:
         """Apply a rule to a record. Raises NotFound and what the rule raises."""
 
         def work(connection: Connection) -> Image:
-            entry = _take_own(connection, image_id)
+            entry = take_own(connection, image_id)
             new = rule(entry.image)
             if new != entry.image:
                 new = self._writer.change(connection, entry, replace(new, updated_at=self._now()))
@@ -190,11 +219,23 @@ class Records:
 
         return await self._database.write(work)
 
+    async def note_index(self, image_id: str, digest: str, also: Also = None) -> None:
+        """Say which index the bytes of an own image have; for its users nothing changes. Raises NotFound."""
+
+        def work(connection: Connection) -> None:
+            entry = take_own(connection, image_id)
+            if entry.image.index != digest:
+                self._writer.change(connection, entry, replace(entry.image, index=digest))
+            if also is not None:
+                also(connection)
+
+        await self._database.write(work)
+
     async def delete(self, image_id: str, rule: Rule, also: Also = None) -> Image:
         """Replace the record by a tombstone once `rule` has let it pass. Returns the last record."""
 
         def work(connection: Connection) -> Image:
-            last = rule(_take_own(connection, image_id).image)
+            last = rule(take_own(connection, image_id).image)
             self._writer.bury(connection, last)
             if also is not None:
                 also(connection)
@@ -206,7 +247,7 @@ class Records:
         """Share an image (status pending). Conflict when it is, TooLarge over `most` members."""
 
         def work(connection: Connection) -> Member:
-            entry = _take_own(connection, image_id)
+            entry = take_own(connection, image_id)
             if any(member.project_id == project_id for member in entry.members):
                 raise Conflict(
                     f"The target member {project_id} is already associated with image {image_id}.",
@@ -230,7 +271,7 @@ class Records:
         """Record what the project answered. Raises NotFound."""
 
         def work(connection: Connection) -> Member:
-            entry, member = _take_member(connection, image_id, project_id)
+            entry, member = take_member(connection, image_id, project_id)
             answered = replace(member, status=status, updated_at=self._now())
             kept = tuple(answered if other is member else other for other in entry.members)
             self._writer.share(connection, entry, kept)
@@ -242,7 +283,7 @@ class Records:
         """End the sharing. Raises NotFound."""
 
         def work(connection: Connection) -> None:
-            entry, member = _take_member(connection, image_id, project_id)
+            entry, member = take_member(connection, image_id, project_id)
             self._writer.share(
                 connection, entry, tuple(other for other in entry.members if other is not member)
             )
@@ -277,7 +318,7 @@ class Records:
         ordered = tuple(sorted(members, key=lambda member: (member.created_at, member.project_id)))
 
         def work(connection: Connection) -> None:
-            entry = _take(connection, image_id)
+            entry = take(connection, image_id)
             if ordered != entry.members:
                 self._writer.share(connection, entry, ordered)
 
@@ -350,33 +391,6 @@ class Records:
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
-
-
-def _unknown(image_id: str) -> NotFound:
-    return NotFound(f"No image found with ID {image_id}", image=image_id)
-
-
-def _take(connection: Connection, image_id: str) -> Entry:
-    entry = rows.load(connection, [image_id], lock=True).get(image_id)
-    if entry is None:
-        raise _unknown(image_id)
-    return entry
-
-
-def _take_own(connection: Connection, image_id: str) -> Entry:
-    """As `_take`, for a change that only the image's home makes."""
-    entry = _take(connection, image_id)
-    if entry.image.home is not None:
-        raise Conflict(f"Image {image_id} is at home at {entry.image.home}.", image=image_id)
-    return entry
-
-
-def _take_member(connection: Connection, image_id: str, project_id: str) -> tuple[Entry, Member]:
-    entry = _take_own(connection, image_id)
-    for member in entry.members:
-        if member.project_id == project_id:
-            return entry, member
-    raise NotFound(f"{project_id} not found in the member list of the image {image_id}.", image=image_id)
 
 
 def _in_seconds(image: Image) -> Image:

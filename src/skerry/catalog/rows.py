@@ -29,6 +29,36 @@ def next_revision(connection: Connection) -> int:
     return revision
 
 
+class News(NamedTuple):
+    """What has changed in a catalogue: its counters, and the newest revisions of images and tombstones.
+
+    `changed` is None when it is too much to name, or when the revision has gone backwards.
+    """
+
+    counters: Mapping[str, int]
+    changed: Mapping[str, int] | None
+
+
+def counted(connection: Connection) -> Mapping[str, int]:
+    """All counters; none in a replica that is being filled."""
+    return {row.name: row.value for row in connection.execute(select(counters))}
+
+
+def news(connection: Connection, since: int, *, most: int) -> News:
+    """What was written after revision `since`, if that is at most `most` images."""
+    found = counted(connection)
+    newest = found.get("revision")
+    if newest == since:
+        return News(found, {})
+    if newest is None or newest < since:
+        return News(found, None)
+    changed: dict[str, int] = {}
+    for table, key in ((images, images.c.id), (tombstones, tombstones.c.image_id)):
+        later = select(key, table.c.revision).where(table.c.revision > since).limit(most + 1)
+        changed |= {row[0]: row.revision for row in connection.execute(later)}
+    return News(found, changed if len(changed) <= most else None)
+
+
 def newest_revision(connection: Connection) -> int:
     """The number of the last change."""
     newest = select(counters.c.value).where(counters.c.name == "revision")
@@ -144,6 +174,7 @@ def _image_to_row(image: Image) -> dict[str, Any]:
         "updated_at": _seconds(image.updated_at),
         "revision": image.revision,
         "home": image.home,
+        "index": image.index,
     }
 
 

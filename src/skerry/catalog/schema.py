@@ -22,6 +22,9 @@ from sqlalchemy import (
 HEAD = "0001"
 """The newest migration: what a new database is stamped with."""
 
+VERSION, HEARTBEAT = "schema", "heartbeat"
+"""Counters beside `revision`."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -63,6 +66,7 @@ images = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, unique=True),
     Column("home", _text(64)),
+    Column("index", _text(64)),
     Index(None, "created_at", "id"),
     Index(None, "owner"),
     Index(None, "name"),
@@ -112,7 +116,11 @@ counters = Table(
     Column("name", _text(20), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""One row, `revision`: the number of the last change. In PostgreSQL, raising it makes writers queue up."""
+"""`revision` is the number of the last change; in PostgreSQL, raising it makes writers queue up.
+
+`schema` is the version of these tables, `heartbeat` a time (seconds since the epoch) up to which whoever has
+this row has all that was written.
+"""
 
 copies = Table(
     "copies",
@@ -131,6 +139,7 @@ copies = Table(
     Column("keep", Double),
     Column("unwanted_since", Double),
     Column("paused", Boolean, nullable=False),
+    Column("index", _text(64), nullable=False),
 )
 """Bytes at this site. Not tied to `images`: bytes outlive their record until they are removed."""
 

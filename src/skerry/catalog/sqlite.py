@@ -16,7 +16,7 @@ _RESERVE = 8 << 20
 class Sqlite:
     """`Engines` for a file."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, read_only: bool = False) -> None:
         """Raises ConfigError for a database in memory."""
         if url.database in (None, "", ":memory:"):
             raise ConfigError(
@@ -24,8 +24,10 @@ class Sqlite:
                 hint="Write a URL such as sqlite:////path/to.db.",
             )
         self._path = Path(str(url.database))
-        self.reserve: Reserve | None = Reserve(Path(f"{self._path}-reserve"), _RESERVE)
+        self.reserve: Reserve | None = None if read_only else Reserve(Path(f"{self._path}-reserve"), _RESERVE)
         self.reading = _engine(url, pool_size=READERS + 1)
+        if read_only:
+            event.listen(self.reading, "connect", _keep_from_writing)
         self.writing: Engine = self.reading.execution_options(writing=True)
         once = _engine(url, poolclass=NullPool)  # what is set for migrating shall reach nothing else
         self.migrating: Engine = once.execution_options(writing=True, migrating=True)
@@ -43,6 +45,10 @@ class Sqlite:
             f"[database] url: {self._path}: {error.message}",
             hint="Name a file in a folder that this user may write, made by Skerry or by nobody yet.",
         )
+
+    def is_replicated(self, connection: Connection) -> bool:
+        """Never."""
+        return False
 
     def receipt(self, connection: Connection) -> None:
         """A commit lands or fails, and says so."""
@@ -66,6 +72,10 @@ def _engine(url: URL, **pool: Any) -> Engine:
 def _configure(connection: Any, _record: Any) -> None:
     for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _keep_from_writing(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON")
 
 
 def _begin(connection: Connection) -> None:

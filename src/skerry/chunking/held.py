@@ -10,7 +10,7 @@ from skerry.core.errors import WrongBytes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """`name` is the digest of the index (`index_file.digest`); the sketch is there where packs are made."""
+    """`name` is that of the index (`core.index_name`); the sketch is there where packs are made."""
 
     name: str
     index: ImageIndex

@@ -1,4 +1,4 @@
-"""The file of an index: immutable, the same at all sites, known by its SHA-256.
+"""The file of an index: immutable, the same at all sites, known by its SHA-256 (`core.index_name`).
 
     8  magic "SKERRYIX"        8  bytes of the file       64  SHA-512 of the file
     4  version                 8  bytes of the view       64  codec, padded with zeros
@@ -12,7 +12,6 @@ gap to the one before in the file, distance from the end of the one before in th
 and what those in the file differ by.
 """
 
-import hashlib
 import struct
 
 import numpy as np
@@ -86,11 +85,6 @@ def decode(data: bytes, *, size: int | None = None) -> ImageIndex:
         recipe = Recipe(file_size, view_size, _text(codec), at, span - less, view, span, made)
         ids = np.frombuffer(data, np.uint8, 32 * chunks, _HEAD.size + packed).reshape(chunks, 32)
         return ImageIndex(sha512, guest_size, recipe, _places(gap, length), length, ids)
-
-
-def digest(data: bytes) -> str:
-    """The name of an index, in hex: what a record carries."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _gaps(start: Numbers, end: Numbers) -> Numbers:

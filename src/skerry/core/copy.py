@@ -24,6 +24,8 @@ class Copy:
     `mirrored_by` is the placement that had it mirrored last, "" when none has; `keep` (seconds) what that
     said of a copy that is mirrored no longer, and `unwanted_since` since when it is not. What is `paused` by
     a person is not fetched but for a client.
+
+    `index` is the digest of the index that is kept beside a whole copy, "" while there is none.
     """
 
     image_id: str
@@ -40,6 +42,7 @@ class Copy:
     keep: float | None = None
     unwanted_since: float | None = None
     paused: bool = False
+    index: str = ""
 
     @property
     def mirrored(self) -> bool:

@@ -60,7 +60,8 @@ class Image:
     Sizes are in bytes, min_disk in GiB, min_ram in MiB, times are aware UTC in whole seconds.
     `size`, digests and `virtual_size` are None until the bytes are here or known. `revision` is the number
     of the last change in this site's catalogue, which also counts changes of members. `home` is the site
-    at which the image was created, None where that is this one.
+    at which the image was created, None where that is this one. `index` is the digest of the index that its
+    home has made of its bytes (`chunking.index_file`), None while there is none.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Image:
     properties: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     revision: int = 0
     home: str | None = None
+    index: str | None = None
 
     @property
     def has_data(self) -> bool:

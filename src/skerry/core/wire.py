@@ -16,7 +16,7 @@ from skerry.core.image import Image, Member, MemberStatus, Status, Visibility
 LINKS = frozenset({"self", "file", "schema", "direct_url", "locations", "stores"})
 """Keys of the wire that say where something is; they differ from site to site and belong to no image."""
 
-ATTRIBUTES = frozenset(field.name for field in fields(Image)) - {"properties", "revision", "home"}
+ATTRIBUTES = frozenset(field.name for field in fields(Image)) - {"properties", "revision", "home", "index"}
 """The base attributes; every other key that is not a link is a custom property."""
 
 

@@ -11,15 +11,18 @@ from skerry.identity.noauth import NoAuth
 from skerry.identity.policy import Policy
 
 
-def connect(config: Config, policy: Policy, clock: Clock) -> Identity:
-    """How this site knows its callers. `policy` says who of them is an administrator. Raises ConfigError."""
+def connect(config: Config, policy: Policy, clock: Clock, *, saves: bool = True) -> Identity:
+    """How this site knows its callers. `policy` says who of them is an administrator. Raises ConfigError.
+
+    Only one process of a site `saves` what it learns of them.
+    """
     match config.identity.method:
         case "noauth":
             return NoAuth()
         case "http_basic":
             return HttpBasic(config.identity, policy)
         case "keystone":
-            return Keystone(config.keystone, policy, clock, config.data)
+            return Keystone(config.keystone, policy, clock, config.data, saves=saves)
 
 
 def upstream_credential(config: Config, clock: Clock) -> Credential:

@@ -29,9 +29,13 @@ _snapshot = msgspec.json.Decoder(Snapshot)
 
 
 class Kept:
-    """The two files, in `folder`. What goes wrong with them is said in the log, and stops nobody."""
+    """The two files, in `folder`. What goes wrong with them is said in the log, and stops nobody.
 
-    def __init__(self, folder: Path) -> None:
+    One process saves; others, which do not `save`, begin with what it has saved.
+    """
+
+    def __init__(self, folder: Path, *, saves: bool = True) -> None:
+        self._saves = saves
         self._path = folder / "tokens.json"
         self._failure = ""
         self.key = self._read_key(folder / "tokens.key")
@@ -50,6 +54,8 @@ class Kept:
     def save(self, snapshot: Snapshot) -> bool:
         """Replace the file, durably; whether that was possible. Blocks."""
         failure = ""
+        if not self._saves:
+            return True
         try:
             replace_file(self._path, msgspec.json.encode(snapshot))
         except OSError as error:

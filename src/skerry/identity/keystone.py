@@ -25,11 +25,13 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}\Z")
 class Keystone:
     """`X-Auth-Token`, checked with Keystone. Nothing else that a client sends about itself is believed."""
 
-    def __init__(self, section: KeystoneSection, policy: Policy, clock: Clock, data: Path) -> None:
+    def __init__(
+        self, section: KeystoneSection, policy: Policy, clock: Clock, data: Path, *, saves: bool = True
+    ) -> None:
         self._keystones = Keystones(section, clock)
         self._policy = policy
         self._patience = section.timeout / 4
-        self._remembered = Remembered(data, policy, clock, section.cache)
+        self._remembered = Remembered(data, policy, clock, section.cache, saves=saves)
         self._checks: Flights[Caller] = Flights()
         self.challenge = f'Keystone uri="{self._keystones.url}"'
 

@@ -16,7 +16,9 @@ from skerry.identity.policies import DEFAULTS, SITE_READS
 from skerry.identity.watched import Watched
 
 _MOST_DECIDED = 20_000
-_FIELDS = {each.name: each.name for each in fields(Image) if each.name not in ("properties", "revision")}
+_FIELDS = {
+    each.name: each.name for each in fields(Image) if each.name not in ("properties", "revision", "index")
+}
 _FIELDS |= {"project_id": "owner", "image_id": "id"}
 _IN_EVERY_KEY = frozenset({"project_id", "owner", "visibility", "member_id"})
 

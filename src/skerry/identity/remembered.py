@@ -55,8 +55,10 @@ class Remembered:
     `policy` says anew who of the old ones is an administrator.
     """
 
-    def __init__(self, folder: Path, policy: Policy, clock: Clock, believed: float) -> None:
-        self._kept = Kept(folder)
+    def __init__(
+        self, folder: Path, policy: Policy, clock: Clock, believed: float, *, saves: bool = True
+    ) -> None:
+        self._kept = Kept(folder, saves=saves)
         self._policy = policy
         self._clock = clock
         self._believed = believed

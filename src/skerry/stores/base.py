@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from skerry.stores.beside import Beside
+
 
 class Partial(Protocol):
     """Bytes on their way in: an append-only file that survives a crash up to its last `sync`."""
@@ -40,6 +42,7 @@ class Store(Protocol):
     """A place for whole images."""
 
     name: str
+    beside: Beside
 
     def partial(self, key: str) -> Partial:
         """The partial file for `key`; it comes into being, empty, when it is first opened."""

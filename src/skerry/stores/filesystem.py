@@ -1,36 +1,23 @@
 """Images as files of one folder, so that sendfile, hard links and a person with `ls` work.
 
 `ROOT/<id>` is a whole image, `ROOT/.incoming/<key>` bytes on their way in, `ROOT/.aside/<id>` bytes that
-turned out bad. Bytes move between the three by rename alone, so ROOT is one file system.
+turned out bad; `beside` has more. Bytes move between the three by rename alone, so ROOT is one file system.
 """
 
-import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from skerry.core.errors import InvalidInput, NoSpace, NotFound, StoreFailed
+from skerry.core.errors import InvalidInput, NotFound
 from skerry.core.write_points import reached
 from skerry.stores.base import Partial
+from skerry.stores.beside import Beside
+from skerry.stores.disk import disk_errors
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Say what went wrong with a disk in the product's errors: NoSpace when it is full, else StoreFailed."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise NoSpace(
-                "There is no space left for image data.", hint="Free space at this site."
-            ) from error
-        raise StoreFailed(f"The image store failed: {error}.") from error
 
 
 def _sync(path: Path) -> None:
@@ -90,6 +77,7 @@ class FilesystemStore:
         with disk_errors():
             for folder in (self._incoming, self._aside):
                 folder.mkdir(parents=True, exist_ok=True)
+        self.beside = Beside(root)
 
     def partial(self, key: str) -> FilesystemPartial:
         """The partial file for `key`, empty when there is none."""

@@ -77,6 +77,9 @@ class ReplicaCatalogue:
     async def flush(self) -> None:
         """Nothing is kept in memory alone."""
 
+    async def reached(self, revision: int) -> None:
+        """The feed has places of its own."""
+
     async def knows(self, image_id: str) -> bool:
         """Whether there may be such an image: as long as a stream was never read to its end, any."""
         try:

@@ -19,6 +19,7 @@ from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, Wro
 from skerry.core.eviction import make_room, occupied
 from skerry.core.image import Image
 from skerry.stores.base import Store
+from skerry.transfer.chunks import Chunks
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
 from skerry.transfer.publish import Publisher
@@ -51,9 +52,11 @@ class Cache:
         limit: int,
         prestages: int,
         stall: float,
+        chunks: Chunks,
     ) -> None:
         self.limit = int(limit)
         self._store = store
+        self._chunks = chunks
         self._copies = copies
         self._publisher = publisher
         self._upstream = upstream
@@ -276,8 +279,9 @@ class Cache:
         await self._admit(image)
         fetch = Fetch(
             image,
-            self._store.partial(image.id),
+            self._store,
             self._upstream,
+            self._chunks,
             stall=self._stall,
             rate=lambda: self._rate(image.id),
         )
@@ -336,7 +340,7 @@ class Cache:
                 await fetch.run()
             finally:
                 saver.cancel()
-            await self._publisher.keep(image_id, self._store.partial(image_id), fetch.size)
+            await self._publisher.keep(image_id, fetch.partial, fetch.size, index=fetch.index)
             self._copies.touch(image_id)
             self._queue.forget(image_id)
         except Exception as error:
@@ -374,8 +378,8 @@ class Cache:
                     log.warning("image %s: its progress is not durable: %s", fetch.image.id, error)
 
     async def _checkpoint(self, fetch: Fetch) -> None:
-        partial = self._store.partial(fetch.image.id)
-        await self._publisher.checkpoint(fetch.image.id, partial, size=fetch.size, cached=True)
+        if fetch.durable is not None:
+            await self._publisher.checkpoint(fetch.image.id, fetch.durable, size=fetch.size, cached=True)
 
     async def _evict_for(self, need: int, *, limit: int) -> list[str]:
         chosen = make_room(self._copies.all(), need, limit=limit, busy=self._reading)

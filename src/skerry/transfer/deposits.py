@@ -17,13 +17,13 @@ from skerry.core.errors import BrokenOff, Busy, NotFound, SkerryError, TooLarge,
 from skerry.core.image import Image
 from skerry.core.write_points import reached
 from skerry.stores.base import Partial, Store
-from skerry.transfer.fetch import promised_digest
 from skerry.transfer.ingest import Tally, ingest, reread
 from skerry.transfer.intake import Chunks
 from skerry.transfer.pace import paced
 from skerry.transfer.publish import Publisher
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.uploads import CHECKPOINT, Progress
+from skerry.transfer.whole import promised_digest
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ small enough to stay in the processor's cache between the threads.
 """
 
 import asyncio
-import ctypes
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,9 +14,10 @@ from queue import SimpleQueue
 from threading import Lock
 
 from skerry.core.errors import StoreFailed, TooLarge
-from skerry.stores.filesystem import disk_errors
+from skerry.stores.disk import disk_errors
 from skerry.transfer.inspection import Inspection
 from skerry.transfer.unbroken import unbroken
+from skerry.transfer.writing import writing
 
 BLOCK = 192 << 10
 """Bytes that are handed to the threads together when they come fast.
@@ -27,9 +27,6 @@ uvloop reads up to 250 KiB at once: those are handed on as they are, not copied 
 
 _UNDER_WAY = 16
 """Blocks that may wait for the slowest thread: 4 MiB for each ingest."""
-
-_WRITE_OUT = 8 << 20
-"""Each time so many bytes are there the kernel begins writing to disk, so the fsync at the end is short."""
 
 Sink = Callable[[bytes], object]
 
@@ -83,7 +80,8 @@ async def ingest(
     Raises TooLarge when there would be more than `limit` bytes in all, NoSpace, StoreFailed, and what
     `chunks` raises. When it is over, no thread uses `fd` any more.
     """
-    await _run(chunks, [_Writer(fd, tally.size), *tally.sinks()], tally, limit, report)
+    async with writing(fd, tally.size) as write:
+        await _run(chunks, [write, *tally.sinks()], tally, limit, report)
 
 
 async def reread(fd: int, tally: Tally, size: int) -> None:
@@ -135,25 +133,6 @@ async def _stored(fd: int, start: int, end: int) -> AsyncIterator[bytes]:
             raise StoreFailed(f"The file ends at byte {start}, it should have {end}.")
         start += len(block)
         yield block
-
-
-class _Writer:
-    """Writes blocks one behind the other, and has the kernel begin with the disk early."""
-
-    def __init__(self, fd: int, offset: int) -> None:
-        self._fd = fd
-        self._offset = self._begun = offset
-
-    def __call__(self, block: bytes) -> None:
-        view = memoryview(block)
-        with disk_errors():
-            while view:
-                written = os.pwrite(self._fd, view, self._offset)
-                self._offset += written
-                view = view[written:]
-        if self._offset - self._begun >= _WRITE_OUT:
-            _begin_writing_out(self._fd, self._begun, self._offset - self._begun)
-            self._begun = self._offset
 
 
 class _Crew:
@@ -250,13 +229,3 @@ class _Block:
 
     data: bytes
     sinks: int
-
-
-_SYNC_FILE_RANGE_WRITE = 2
-_libc = ctypes.CDLL(None)
-
-
-def _begin_writing_out(fd: int, offset: int, length: int) -> None:
-    """sync_file_range(2), which Python lacks. A hint: without it the fsync takes longer."""
-    if hasattr(_libc, "sync_file_range"):
-        _libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
@@ -21,12 +21,27 @@ from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import NoSpace, NotFound
 from skerry.core.image import Image
+from skerry.core.index_name import index_name
 from skerry.core.write_points import reached
 from skerry.stores.base import Partial, Store
+from skerry.stores.beside import Kind
+from skerry.transfer.assembling import discard, owner
 from skerry.transfer.unbroken import unbroken
 
 T = TypeVar("T")
 Rule = Callable[[Image], Image]
+
+
+class Durable(Protocol):
+    """Bytes on their way in; see `stores.base.Partial`."""
+
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    def sync(self) -> None:
+        """Return when they are durable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,8 @@ class Publisher:
         self._copies = copies
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.arrived = asyncio.Event()
+        """Set when an image has become whole here."""
 
     async def publish(self, image_id: str, partial: Partial, size: int, rule: Rule) -> Image:
         """At the image's home: make the partial file its bytes, and apply `rule` to the record.
@@ -62,14 +79,26 @@ class Publisher:
         """
         return await self._alone(image_id, self._publish(image_id, partial, size, rule))
 
-    async def keep(self, image_id: str, partial: Partial, size: int, *, cached: bool = True) -> None:
-        """Make the verified partial file the bytes of an image of another site; see Copy for `cached`."""
-        await self._alone(image_id, self._keep(image_id, partial, size, cached))
+    async def keep(
+        self, image_id: str, partial: Partial, size: int, *, cached: bool = True, index: bytes = b""
+    ) -> None:
+        """Make the verified partial file the bytes of an image of another site; see Copy for `cached`.
+
+        `index` is the file of its index, when that is known.
+        """
+        await self._alone(image_id, self._keep(image_id, partial, size, cached, index))
+
+    async def note_index(self, image_id: str, index: bytes, sketch: bytes) -> None:
+        """Keep the files of the index and the sketch of a whole image, if it is still here.
+
+        At the image's home the record says which index that is.
+        """
+        await self._alone(image_id, self._note_index(image_id, index, sketch))
 
     async def checkpoint(
         self,
         image_id: str,
-        partial: Partial,
+        partial: Durable,
         *,
         size: int | None,
         cached: bool = False,
@@ -133,17 +162,44 @@ class Publisher:
                 await asyncio.to_thread(self._store.retract, image_id)
             raise
         reached("publish.recorded")
+        self.arrived.set()
         return image
 
-    async def _keep(self, image_id: str, partial: Partial, size: int, cached: bool) -> None:
+    async def _keep(self, image_id: str, partial: Partial, size: int, cached: bool, index: bytes) -> None:
         await asyncio.to_thread(self._store.publish, partial, image_id)
         reached("keep.bytes-visible")
-        whole = self._becomes(image_id, CopyState.COMPLETE, size=size, durable=size, cached=cached)
+        name = ""
+        if index:
+            await asyncio.to_thread(self._store.beside.put, Kind.INDEX, image_id, index)
+            name = index_name(index)
+        whole = self._becomes(
+            image_id, CopyState.COMPLETE, size=size, durable=size, cached=cached, index=name
+        )
         await self._copies.change(image_id, whole)
         reached("keep.recorded")
+        await asyncio.to_thread(discard, self._store, image_id)
+        self.arrived.set()
+
+    async def _note_index(self, image_id: str, index: bytes, sketch: bytes) -> None:
+        copy = self._copies.get(image_id)
+        if copy is None or copy.state is not CopyState.COMPLETE:
+            return
+        beside, name = self._store.beside, index_name(index)
+        await asyncio.to_thread(beside.put, Kind.SKETCH, image_id, sketch)
+        await asyncio.to_thread(beside.put, Kind.INDEX, image_id, index)
+        reached("index.durable")
+
+        def rule(copy: Copy | None) -> Copy | None:
+            return copy and replace(copy, index=name)
+
+        if copy.cached or (await self._records.get(image_id)).image.home is not None:
+            await self._copies.change(image_id, rule)
+        else:
+            await self._records.note_index(image_id, name, also=self._remember(image_id, rule))
+        reached("index.recorded")
 
     async def _checkpoint(
-        self, image_id: str, partial: Partial, size: int | None, cached: bool, rule: Rule | None
+        self, image_id: str, partial: Durable, size: int | None, cached: bool, rule: Rule | None
     ) -> Copy:
         row = self._copies.get(image_id)
         if row is not None and row.state is CopyState.COMPLETE:
@@ -206,12 +262,14 @@ class Publisher:
 
     async def _remove_bytes(self, image_id: str) -> None:
         await asyncio.to_thread(self._store.delete, image_id)
-        await asyncio.to_thread(self._store.partial(image_id).discard)
+        await asyncio.to_thread(self._store.beside.delete, image_id)
+        await asyncio.to_thread(discard, self._store, image_id)
 
     async def _set_aside(self, image_id: str) -> None:
         await self._copies.remove(image_id)
         reached("aside.recorded")
         await asyncio.to_thread(self._store.set_aside, image_id)
+        await asyncio.to_thread(self._store.beside.delete, image_id)
 
     async def _recover(self) -> Recovered:
         rows = {copy.image_id: copy for copy in self._copies.all()}
@@ -219,8 +277,19 @@ class Publisher:
         gone = await asyncio.to_thread(lambda: [row for row in rows.values() if not self._has_bytes(row)])
         for row in gone:
             await (self._requeue if row.pinned else self._evict)(row.image_id)
+        await self._recover_indexes()
         lost = tuple(row.image_id for row in gone if row.state is CopyState.COMPLETE)
         return Recovered(leftovers, continued, lost)
+
+    async def _recover_indexes(self) -> None:
+        """Sweep what belongs to no whole image, and forget what is not there: it is made again."""
+        rows = [copy for copy in self._copies.all() if copy.state is CopyState.COMPLETE]
+        beside = self._store.beside
+        await asyncio.to_thread(beside.sweep, {row.image_id for row in rows})
+        there = set(await asyncio.to_thread(beside.ids, Kind.INDEX))
+        for row in rows:
+            if row.index and row.image_id not in there:
+                await self._copies.change(row.image_id, lambda copy: copy and replace(copy, index=""))
 
     def _take_back(self, rows: Mapping[str, Copy]) -> tuple[int, int]:
         """Undo what was done to files and not recorded. Returns how many were removed, and continued."""
@@ -234,11 +303,11 @@ class Publisher:
                 self._store.retract(image_id)
                 continued += 1
         for key in self._store.partials():
-            row, partial = rows.get(key), self._store.partial(key)
+            row, partial = rows.get(owner(key)), self._store.partial(key)
             if row is None or row.state is not CopyState.PARTIAL:
                 partial.discard()
                 leftovers += 1
-            elif partial.size() > row.durable:
+            elif key == row.image_id and partial.size() > row.durable:
                 partial.truncate(row.durable)
         return leftovers, continued
 
@@ -261,7 +330,14 @@ class Publisher:
         return lambda connection: self._copies.remove_on(connection, image_id)
 
     def _becomes(
-        self, image_id: str, state: CopyState, *, size: int | None, durable: int, cached: bool
+        self,
+        image_id: str,
+        state: CopyState,
+        *,
+        size: int | None,
+        durable: int,
+        cached: bool,
+        index: str = "",
     ) -> CopyRule:
         now = self._clock.now().timestamp()
 
@@ -269,13 +345,20 @@ class Publisher:
             known = copy or Copy(image_id, CopyState.QUEUED)
             since = known.since if known.state is state else now
             return replace(
-                known, state=state, size=size, durable=durable, cached=cached, last_used=now, since=since
+                known,
+                state=state,
+                size=size,
+                durable=durable,
+                cached=cached,
+                last_used=now,
+                since=since,
+                index=index,
             )
 
         return rule
 
 
-def _made_durable(partial: Partial) -> int:
+def _made_durable(partial: Durable) -> int:
     """Sync, and return how many bytes that covers at least."""
     size = partial.size()
     partial.sync()

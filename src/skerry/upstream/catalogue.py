@@ -149,6 +149,9 @@ class RemoteCatalogue:
         """Ask before the next answer: something was just written through this site (None: a new image)."""
         self._ages.doubt(image_id, self._now() - self._ttl)
 
+    async def reached(self, revision: int) -> None:
+        """What was written is asked for, see `invalidate`."""
+
     async def knows(self, image_id: str) -> bool:
         """Whether upstream had the image when it was asked last."""
         return image_id in self._ages

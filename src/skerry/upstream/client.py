@@ -6,6 +6,7 @@ answers a list with an ETag, which spares both ends the list when nothing has ch
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ANSWER_LIMIT = 16 << 20
+INDEX_TYPE, PACKS_TYPE = "application/vnd.skerry.index", "application/vnd.skerry.packs"
+LIKE = "Skerry-Like"
+"""The header that says that an index comes as what differs from that of another image."""
+
 _PAGE = 100
 """Small enough for a stock Glance to answer within the link's timeout."""
 
@@ -146,6 +151,34 @@ class UpstreamImages:
                 raise await _failure(response)
             yield response
 
+    async def index(self, image_id: str, like: str | None, *, most: int) -> tuple[bytes, str, float] | None:
+        """The file of the index of an image, of at most `most` bytes; None when upstream has none.
+
+        Also the name of the index by which it is shortened ("" when it is not), which is `like` or none, and
+        at how many bytes a second it came. That is Skerry's own: others answer that they do not know of it.
+        """
+        path = f"/skerry/v1/images/{image_id}/index" + (f"?like={like}" if like else "")
+        async with self._ask(path, {}, self.timeout) as response:
+            if response.status == 503:
+                raise await _failure(response)
+            if response.status != 200 or response.content_type != INDEX_TYPE:
+                return None
+            began = time.monotonic()
+            body = await read_bounded(response, most)
+            rate = len(body) / max(time.monotonic() - began, 1e-6)
+            return body, like or "" if response.headers.get(LIKE) == like else "", rate
+
+    @asynccontextmanager
+    async def packs(
+        self, image_id: str, order: bytes, *, stall: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The packs that an order asks for, see `chunking.pack_stream`. A pause as for `data`."""
+        path = f"/skerry/v1/images/{image_id}/packs"
+        async with self._ask(path, {}, stall, body=order) as response:
+            if response.status != 200 or response.content_type != PACKS_TYPE:
+                raise await _failure(response)
+            yield response
+
     async def check_credential(self) -> None:
         """Ask for something small. Raises ConfigError when this site's credential is refused."""
         try:
@@ -168,9 +201,9 @@ class UpstreamImages:
 
     @asynccontextmanager
     async def _ask(
-        self, path: str, headers: Mapping[str, str], stall: float | None = None
+        self, path: str, headers: Mapping[str, str], stall: float | None = None, *, body: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One GET as this site, with a fresh credential if the first is refused.
+        """One GET, or POST of a `body`, as this site, with a fresh credential if the first is refused.
 
         `stall` is how long the header may take, and a pause in the body; without it the caller sees to that.
         """
@@ -180,8 +213,13 @@ class UpstreamImages:
             for last in (False, True):
                 async with (
                     asyncio.timeout(stall) as header,
-                    self.session.get(
-                        self.url + path, headers={**own, **headers}, timeout=timeout, allow_redirects=False
+                    self.session.request(
+                        "GET" if body is None else "POST",
+                        self.url + path,
+                        headers={**own, **headers},
+                        data=body,
+                        timeout=timeout,
+                        allow_redirects=False,
                     ) as response,
                 ):
                     header.reschedule(None)
@@ -228,12 +266,12 @@ class UpstreamImages:
         return await self.link.call(send, fallback=fallback)
 
 
-async def read_bounded(response: aiohttp.ClientResponse) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse, most: int = _ANSWER_LIMIT) -> bytes:
     """The body of an answer that is a document. Raises UpstreamFailed when it is absurdly large."""
     body = b""
-    while len(body) <= _ANSWER_LIMIT and (more := await response.content.read(_ANSWER_LIMIT)):
+    while len(body) <= most and (more := await response.content.read(most)):
         body += more
-    if len(body) > _ANSWER_LIMIT:
+    if len(body) > most:
         raise UpstreamFailed(f"The upstream site's answer about {response.url.path} is absurdly large.")
     return body
 

@@ -15,6 +15,7 @@ from skerry.chunking.packing import divide
 from skerry.chunking.packs import Effort, Unpacking, pack
 from skerry.chunking.plan import FetchPlan, plan
 from skerry.chunking.view import View
+from skerry.core.index_name import index_name
 
 CLUSTER = 64 << 10
 KIB = 1 << 10
@@ -141,7 +142,7 @@ class Images:
         index, sketch = making.index_and_sketch(fd, sha512)
         file_of_index = index_file.encode(index)
         return Held(
-            index_file.digest(file_of_index), index_file.decode(file_of_index), View(fd, index.recipe), sketch
+            index_name(file_of_index), index_file.decode(file_of_index), View(fd, index.recipe), sketch
         )
 
     @contextmanager

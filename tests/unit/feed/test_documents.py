@@ -63,7 +63,7 @@ def test_what_a_later_version_says_beyond_this_one_is_passed_over() -> None:
     document = image_to_document(
         IMAGE, (Member(IMAGE.id, "p", MemberStatus.PENDING, IMAGE.created_at, IMAGE.created_at),)
     )
-    later: dict[str, Any] = {**document, "index": "sha256:…"}
+    later: dict[str, Any] = {**document, "likeness": "sha256:…"}
     later["image"] = {**document["image"], "os_secret": {"a": 1}}
     later["members"] = [{**document["members"][0], "rights": "r"}]
     assert image_from_document(later) == image_from_document(document)

@@ -8,26 +8,24 @@ from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 
-from skerry.api.access import seen
+from skerry.api.access import readable
 from skerry.api.bodies import freshness
 from skerry.api.context import Site
+from skerry.api.handover import hand_over, is_asked_for
 from skerry.api.sendfile import send
 from skerry.core.caller import Caller
 from skerry.core.copy import Copy, CopyState
-from skerry.core.errors import Busy, Forbidden, NoData
-from skerry.core.image import Image, Status
+from skerry.core.errors import Busy
+from skerry.core.image import Image
 from skerry.core.ranges import requested
 from skerry.transfer.delivery import Delivery
 
 
 async def download(request: web.Request, site: Site, caller: Caller) -> web.StreamResponse:
     """GET and HEAD /v2/images/{image_id}/file. At an edge the first one fetches the image."""
-    known = await seen(site, caller, request.match_info["image_id"], "download_image")
+    known = await readable(site, caller, request.match_info["image_id"])
     image = known.image
-    if image.status is Status.DEACTIVATED and not caller.is_admin:
-        raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    if not image.has_data or image.size is None:
-        raise NoData(f"Image {image.id} has no data.", image=image.id)
+    assert image.size is not None
     span = requested(
         request.headers.get(hdrs.RANGE), image.size, content_range=request.headers.get(hdrs.CONTENT_RANGE)
     )
@@ -43,6 +41,9 @@ async def download(request: web.Request, site: Site, caller: Caller) -> web.Stre
         await response.prepare(request)
         return response
     async with _delivery(site, image, offset) as delivery:
+        if is_asked_for(request):
+            await hand_over(request, response, delivery, offset, count)
+            return response
         await response.prepare(request)
         await send(
             request,

@@ -62,7 +62,7 @@ async def index(request: web.Request, site: Site, caller: Caller) -> web.Respons
     limits = site.config.limits
     query = parse(request.query, default_limit=limits.page_default, most=limits.page)
     stale = await site.catalogue.freshen(query, scope(caller))
-    headers = freshness(stale) | {hdrs.ETAG: f'"{_PROCESS}-{site.records.revision}"'}
+    headers = freshness(stale) | {hdrs.ETAG: f'"{_PROCESS}-{site.records.state}"'}
     if if_none_match(request, headers[hdrs.ETAG]):
         return web.Response(status=304, headers=headers)
     page = await site.catalogue.page(query, scope(caller))

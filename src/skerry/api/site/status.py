@@ -12,6 +12,7 @@ from skerry.core.caller import Caller
 from skerry.core.feed.journal import Standing
 from skerry.core.wire import time_to_wire
 from skerry.transfer.fetch import Fetch
+from skerry.upstream.replicated import ReplicatedCatalogue
 
 
 async def show(request: web.Request, site: Site, caller: Caller) -> web.Response:
@@ -39,6 +40,15 @@ def _upstream(edge: Edge) -> dict[str, Any]:
         "since": time_to_wire(line.since),
         "reason": line.reason,
         "next_probe": line.next_probe and time_to_wire(line.next_probe),
+        "replica": _replica(edge.catalogue) if isinstance(edge.catalogue, ReplicatedCatalogue) else None,
+    }
+
+
+def _replica(catalogue: ReplicatedCatalogue) -> dict[str, Any]:
+    return {
+        "complete": catalogue.complete,
+        "as_of": catalogue.as_of and time_to_wire(catalogue.as_of),
+        "reason": catalogue.trouble,
     }
 
 

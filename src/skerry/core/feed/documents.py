@@ -1,11 +1,13 @@
 """An image and its members as the body of an entry, in both directions, without loss.
 
-    {"image": {"id": …, "name": …}, "properties": {"os_distro": "debian"}, "members": [{"member_id": …}]}
+    {"image": {"id": …, "name": …}, "properties": {"os_distro": "debian"}, "members": [{"member_id": …}],
+     "index": "5f1c…"}
 
 The attributes are written as in `core.wire`. Properties are apart, so that an attribute which a later version
 adds is not taken for one. What is not known here is passed over: the signed text travels on as it is.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,6 +23,8 @@ from skerry.core.wire import (
     member_to_wire,
 )
 
+_DIGEST = re.compile("[0-9a-f]{64}")
+
 _INTEGER = 1 << 31
 """What min_disk and min_ram stay below."""
 
@@ -32,6 +36,7 @@ def image_to_document(image: Image, members: Sequence[Member]) -> dict[str, Any]
         "image": {name: value for name, value in wire.items() if name in ATTRIBUTES},
         "properties": dict(image.properties),
         "members": [_member(member) for member in members],
+        **({"index": image.index} if image.index else {}),
     }
 
 
@@ -43,6 +48,9 @@ def image_from_document(document: Mapping[str, Any]) -> tuple[Image, tuple[Membe
         check_property(name, value)
     if image.min_disk >= _INTEGER or image.min_ram >= _INTEGER:
         raise ValueError(f"min_disk or min_ram of image {image.id} is out of bounds")
+    index = document.get("index")
+    if index is not None and not (isinstance(index, str) and _DIGEST.fullmatch(index)):
+        raise ValueError(f"index: expected a SHA-256 in hex, got {index!r:.100}")
     members = {}
     for one in _part(document, "members", list):
         if not isinstance(one, dict):
@@ -50,7 +58,7 @@ def image_from_document(document: Mapping[str, Any]) -> tuple[Image, tuple[Membe
         member = member_from_wire({**one, "image_id": image.id})
         members[member.project_id] = member
     ordered = sorted(members.values(), key=lambda member: (member.created_at, member.project_id))
-    return replace(image, properties=MappingProxyType(properties)), tuple(ordered)
+    return replace(image, properties=MappingProxyType(properties), index=index), tuple(ordered)
 
 
 def _member(member: Member) -> dict[str, Any]:

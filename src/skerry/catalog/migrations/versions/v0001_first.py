@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("home", _text(64)),
+        sa.Column("index", _text(64)),
         sa.PrimaryKeyConstraint("id", name="images_pkey"),
         sa.UniqueConstraint("revision", name="images_revision_key"),
     )
@@ -97,6 +98,7 @@ def upgrade() -> None:
         sa.Column("keep", sa.Double),
         sa.Column("unwanted_since", sa.Double),
         sa.Column("paused", sa.Boolean, nullable=False),
+        sa.Column("index", _text(64), nullable=False),
         sa.PrimaryKeyConstraint("image_id", name="copies_pkey"),
     )
     op.create_table(
