@@ -125,18 +125,19 @@ class Stage:
         if self.makes_indexes:
             site.wait_indexed(image_id)
 
-    def trip(self, held: str, brought: str, shaped: Shape) -> Trip:
-        """What the first use of `brought` costs at an edge that has `held`, or nothing when that is empty.
+    def trip(self, held: str, brought: str, shaped: Shape, *, waited_for: bool = False) -> Trip:
+        """What `brought` costs at an edge that has `held`, or nothing when that is empty.
 
+        The edge is told to bring it; or a client waits for what comes (`waited_for`).
         Measured once for each line.
         """
-        key = (held, brought, str(shaped))
+        key = (held, brought, str(shaped), str(waited_for))
         if key not in self._trips:
-            self._trips[key] = self._measure(held, brought, shaped)
+            self._trips[key] = self._measure(held, brought, shaped, waited_for=waited_for)
         return self._trips[key]
 
     def glance_trip(self, brought: str, shaped: Shape) -> Trip:
-        """The same for the stock Glance, to which it makes no difference what it has. Measured once."""
+        """What the first use costs at the stock Glance, to which it makes no difference what it has."""
         key = ("Glance", brought, str(shaped))
         if key not in self._trips:
             service, line = self.glance
@@ -154,17 +155,20 @@ class Stage:
         if not self.pairs.is_same(name, edge.file(image_id)):
             raise WrongAnswerError(f"{edge.name}: what it has is not {name}")
 
-    def _measure(self, held: str, brought: str, shaped: Shape) -> Trip:
+    def _measure(self, held: str, brought: str, shaped: Shape, *, waited_for: bool) -> Trip:
         image_id = self.image(brought)
         with self.edge(*filter(None, [held])) as (edge, line):
             edge.wait_known(image_id)
             line.reshape(shaped)
 
-            def first_use() -> None:
-                curl.download([edge.service.file(image_id)], (), self.pairs.size(brought))
+            def bring() -> None:
+                if waited_for:
+                    curl.download([edge.service.file(image_id)], (), self.pairs.size(brought))
+                else:
+                    edge.queue(image_id)
                 edge.wait_whole(image_id)
 
-            cost = trip(line, first_use)
+            cost = trip(line, bring)
             self.check(edge, image_id, brought)
         return cost
 

@@ -1,6 +1,7 @@
 """Bytes on the line for a new version where the old one is held, and for a first copy.
 
-All that is said in both directions, TLS included, until a client of the edge has the image.
+All that is said in both directions, TLS included, until the edge has the image: by itself, and the same while
+a client waits for it.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,10 @@ def measure(stage: Stage) -> Sequence[Row]:
         rows.append(compare(f"{what}, raw", "MB", ours, GLANCE, glance, share(1 / 45, "45 times less")))
         zlib = _ours(stage, "v1.zlib.qcow2", f"{version}.zlib.qcow2")
         rows.append(alone(f"{what}, zlib qcow2", "MB", zlib, ZLIB))
+    for form, goal in (("raw", RAW), ("zlib.qcow2", ZLIB)):
+        waited = stage.trip(f"v1.{form}", f"v2re.{form}", stage.for_bytes, waited_for=True)
+        what = f"MB on the line, v1.{form} to v2re.{form}, for a client"
+        rows.append(alone(what, "MB", [waited.megabytes], goal))
     for held, brought in (
         ("v1.raw", "v2re.qcow2"),
         ("v1.raw", "v2re.zlib.qcow2"),
