@@ -75,12 +75,14 @@ class Stage:
 
     @cached_property
     def sends_chunks(self) -> bool:
-        """Whether an edge of this Skerry asks for what it lacks; or else whole files are sent."""
+        """Whether an edge of this Skerry asks for what it lacks, at least over a thin line."""
         if not self.makes_indexes:
             return False
         with self.edge() as (edge, line):
+            line.reshape(self.lines.thin)
+            before = line.carried
             self.give(edge, self._probe)
-            return line.carried < PROBE / 2
+            return line.carried - before < PROBE / 2
 
     @cached_property
     def _probe(self) -> str:
