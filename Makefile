@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint sim test-peers bench bench-plan bench-fleet clean
+.PHONY: run test lint sim test-peers bench bench-plan bench-fleet bench-wan clean
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -29,6 +29,9 @@ test-peers: .venv/.peers
 
 bench: .venv/.test
 	@$(BIN)/python -m benchmarks
+
+bench-wan: .venv/.test
+	@$(BIN)/python -m benchmarks.wan $(if $(IMAGES),--images $(IMAGES))
 
 bench-plan: .venv/.test
 	@$(BIN)/python -m benchmarks.plan

@@ -5,8 +5,8 @@ medians are compared. `stage` starts the programs (from `peers`), `clients` are 
 `figures` has one module a figure. Nothing here is a test: a goal that is missed is printed as missed.
 
 `plan` measures rules instead of programs: `make bench-plan`. `fleet` has a thousand sites follow one:
-`make bench-fleet`.
+`make bench-fleet`. `wan` is about thin lines: `make bench-wan`.
 
 May import `peers` and the standard library; nothing of Skerry, which is started like any other program (but
-for the rules that `plan` measures, and the followers of `fleet`).
+for the rules that `plan` measures, the followers of `fleet`, and the lab's lines and the chunks of `wan`).
 """

@@ -35,5 +35,17 @@ def write(name: str, measured: Mapping[str, Any], rows: Sequence[Row]) -> Path:
     return path
 
 
+def replace(name: str, part: str, measured: Mapping[str, Any], rows: Sequence[Row]) -> Path:
+    """Write the rows of one part of `results/NAME.json`; the other parts stay as they were measured."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    document = json.loads(path.read_text()) if path.exists() else {"measured": {}, "rows": []}
+    document["measured"][part] = dict(measured)
+    others = [row for row in document["rows"] if row["part"] != part]
+    document["rows"] = others + [{"part": part, **dataclasses.asdict(row)} for row in rows]
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

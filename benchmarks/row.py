@@ -1,5 +1,6 @@
 """One line of the results: a figure of ours beside a peer's, and the goal."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,11 @@ def less_than_peer() -> Goal:
 def under(most: float, unit: str) -> Goal:
     """Less than an absolute value."""
     return Goal(f"< {most:g} {unit}", most, of_ratio=False, at_least=False)
+
+
+def share(most: float, words: str) -> Goal:
+    """At most such a share of the peer's value, which is what `words` say."""
+    return Goal(words, math.nextafter(most, math.inf), of_ratio=True, at_least=False)
 
 
 @dataclass(frozen=True)

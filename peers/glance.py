@@ -15,7 +15,8 @@ CONF = """\
 [DEFAULT]
 log_file = {folder}/glance.log
 use_stderr = false
-enabled_backends = local:file
+enabled_backends = local:file{more_stores}
+show_multiple_locations = {locations}
 enabled_import_methods = [glance-direct,web-download,copy-image]
 worker_self_reference_url = {url}
 image_cache_dir = {folder}/cache
@@ -23,6 +24,8 @@ image_cache_dir = {folder}/cache
 default_backend = local
 [local]
 filesystem_store_datadir = {folder}/store
+[web]
+https_insecure = false
 [os_glance_staging_store]
 filesystem_store_datadir = {folder}/staging
 [os_glance_tasks_store]
@@ -62,7 +65,8 @@ class Glance(Peer):
     """Glance under uWSGI with a file store and its own cache.
 
     `flavor` is Glance's paste flavour; without a Keystone it must be one without `keystone` in it. `web_port`
-    is the one port on loopback that web-download may fetch from.
+    is the one port on loopback that web-download may fetch from. With `by_web` it also takes images whose
+    bytes are elsewhere, by their address (`locations`), as at a place whose store is at another.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Glance(Peer):
         port: int | None = None,
         workers: int = 2,
         web_port: int = 80,
+        by_web: bool = False,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -85,6 +90,7 @@ class Glance(Peer):
         server = environment("server")
         conf = CONF.format(
             folder=folder, url=self.url, host=HOST, web_port=web_port, flavor=flavor,
+            more_stores=",web:http" if by_web else "", locations=str(by_web).lower(),
             database=database.url("glance"), python=server / "bin" / "python",
         )  # fmt: skip
         if keystone is not None:

@@ -23,6 +23,7 @@ HOME = Path(os.environ.get("SKERRY_PEERS_HOME") or Path.home() / ".cache" / "ske
 CONSTRAINTS = Path(__file__).parent / "constraints"
 
 COMMANDS = {
+    "casync": ("casync",),
     "curl": ("curl",),
     "gcc": ("gcc", "libc6-dev"),  # uWSGI has no wheel
     "mariadbd": ("mariadb-server-core",),
@@ -31,7 +32,11 @@ COMMANDS = {
     "mmdebstrap": ("mmdebstrap",),
     "postgres": ("postgresql",),
     "qemu-img": ("qemu-utils",),
+    "rsync": ("rsync",),
     "wrk": ("wrk",),
+    "xdelta3": ("xdelta3",),
+    "zstd": ("zstd",),
+    "zsync": ("zsync",),
 }
 UNPACKED = ("nginx", "grub-rescue-pc")
 REQUIREMENTS = {

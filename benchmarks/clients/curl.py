@@ -8,6 +8,8 @@ from pathlib import Path
 from benchmarks.clients import WrongAnswerError
 from peers.install import program
 
+PATIENCE = 3600.0
+"""Seconds for one client: 2 GB over a thin line take a quarter of an hour."""
 FORMAT = "%{http_code} %{size_download} %{size_upload} %{time_total}"
 
 
@@ -45,7 +47,7 @@ def _start(url: str, headers: Sequence[str], *more: str | Path) -> subprocess.Po
 
 
 def _finish(client: subprocess.Popen[str], *, got: int | None = None, sent: int | None = None) -> float:
-    said, complaint = client.communicate(timeout=600)
+    said, complaint = client.communicate(timeout=PATIENCE)
     status, received, uploaded, seconds = said.split()
     if client.returncode or not status.startswith("2"):
         raise WrongAnswerError(f"curl ended with {client.returncode}, status {status}: {complaint}")

@@ -1,62 +1,58 @@
-"""`python -m benchmarks.wan FOLDER`: bring each new version in FOLDER to where the old one is held.
+"""`python -m benchmarks.wan`: what it costs to bring a new image over a thin line; `make bench-wan`.
 
-FOLDER has `v1`, `v2re` (built anew) and `v2up` (upgraded in place), each as `.raw`, `.qcow2`, `.zlib.qcow2`
-and `.zstd.qcow2`; what is not there is left out.
+Each figure is written to `results/wan.json` as soon as it is measured; those of other figures stay there.
 """
 
 import argparse
+import contextlib
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.wan.chunks import Journey, Origin, bring, prepare
-from skerry.chunking.packs import Effort
-
-FORMATS = ("raw", "qcow2", "zlib.qcow2", "zstd.qcow2")
-STEPS = ("plan", "packs", "assembly")
-
-
-def journeys() -> Iterator[tuple[str, str]]:
-    """(held or nothing, brought)."""
-    for version in ("v2re", "v2up"):
-        for form in FORMATS:
-            yield f"v1.{form}", f"{version}.{form}"
-    yield "v1.raw", "v2re.zlib.qcow2"
-    yield "v1.zlib.qcow2", "v2re.raw"
-    for form in FORMATS:
-        yield "", f"v1.{form}"
-
-
-def line(held: str, brought: str, effort: Effort, journey: Journey, origin: Origin) -> str:
-    """A row of the table."""
-    seconds = "".join(f"{journey.seconds[step]:10.2f}" for step in STEPS)
-    names = f"{held or 'nothing':16}{brought:18}{effort.value:10}"
-    size, on_line, index, missing = (
-        count / 1e6 for count in (journey.size, journey.line, journey.index, journey.missing)
-    )
-    return f"{names}{size:8.1f}{on_line:9.2f}{index:7.2f}{missing:9.1f}{origin.seconds:8.1f}{seconds}"
+from benchmarks import report
+from benchmarks.machine import facts, watched
+from benchmarks.wan import pairs, tools
+from benchmarks.wan.figures import FIGURES
+from benchmarks.wan.stage import FULL, QUICK, running
+from peers.install import HOME, install
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wan", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--effort", action="append", choices=[effort.value for effort in Effort])
+    parser.add_argument(
+        "--only", action="append", choices=FIGURES, help="a figure; may be given several times"
+    )
+    parser.add_argument(
+        "--images", type=Path, default=HOME / "pairs", help="where the images are, or are to be made"
+    )
+    parser.add_argument("--quick", action="store_true", help="small images and a fast line, for a try")
     arguments = parser.parse_args()
-    efforts = [Effort(name) for name in arguments.effort or ("quick",)]
-    known: dict[str, Origin] = {}
-    print("MB of the file, on the line, of which index, and missing; seconds of processor time")
-    names = ("held", "brought", "effort", "file", "line", "index", "missing", "indexing", *STEPS)
-    print("{:16}{:18}{:10}{:>8}{:>9}{:>7}{:>9}{:>8}{:>10}{:>10}{:>10}".format(*names))
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for held, brought in journeys():
-            if not all((arguments.folder / name).exists() for name in (held, brought) if name):
-                continue
-            for name in (held, brought):
-                if name and name not in known:
-                    known[name] = prepare(arguments.folder / name)
-            for effort in efforts:
-                journey = bring(known[brought], [known[held]] if held else [], effort, Path(folder))
-                print(line(held, brought, effort, journey, known[brought]), flush=True)
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # what runs is stopped, and removed
+    _say("Getting Keystone, Glance, nginx, rsync and the rest ...")
+    install()
+    with contextlib.ExitStack() as stack:
+        if arguments.quick:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=HOME)))
+            images, lines = pairs.small(folder), QUICK
+        else:
+            images, lines = pairs.real(arguments.images.resolve()), FULL
+        stage = stack.enter_context(running(images, lines))
+        for name in arguments.only or FIGURES:
+            _say(f"Measuring {name} ...")
+            measured = facts()
+            measured["versions"] |= tools.versions()
+            with watched(measured):
+                rows = FIGURES[name](stage)
+            print(report.table(rows), flush=True)
+            if lines is FULL:
+                _say(f"Written to {report.replace('wan', name, measured, rows)}")
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

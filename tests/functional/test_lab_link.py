@@ -100,6 +100,18 @@ async def test_bytes_pass_both_ways() -> None:
         assert await reader.readexactly(4) == b"back"
 
 
+async def test_the_bytes_of_each_direction_are_counted() -> None:
+    async with far_end() as far:
+        link = Link(far.address)
+        async with link.listening() as port, client(port) as (reader, writer):
+            writer.write(b"there")
+            far_reader, far_writer = await far.accepted()
+            await far_reader.readexactly(5)
+            far_writer.write(b"back")
+            await reader.readexactly(4)
+        assert link.carried == (5, 4)
+
+
 async def test_a_side_that_has_said_all_can_still_listen() -> None:
     async with far_end() as far, Link(far.address).listening() as port, client(port) as (reader, writer):
         writer.write(b"question")

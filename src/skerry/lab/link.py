@@ -60,6 +60,11 @@ class Link:
         """How slow the link is."""
         return self._out.shape
 
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Bytes that have entered the link so far: towards the target, and back from it."""
+        return self._out.carried, self._back.carried
+
     def cut(self) -> None:
         """Let nothing through from now on."""
         self._up.clear()

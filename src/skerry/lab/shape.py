@@ -45,15 +45,17 @@ class Lane:
     """One direction of a link, used by all its connections: bytes leave one after the other, at the rate.
 
     A sender that wakes a little late catches up by at most 20 ms of traffic, so timers that overshoot do not
-    slow the link down.
+    slow the link down. `carried` counts all bytes so far.
     """
 
     def __init__(self) -> None:
         self.shape = Shape()
+        self.carried = 0
         self._free_at = -math.inf
 
     def send(self, size: int, now: float) -> Passage:
         """Put `size` bytes on the lane at time `now` (seconds of any clock, never running backwards)."""
+        self.carried += size
         if self.shape.rate is None:
             self._free_at = now
         else:
