@@ -126,6 +126,21 @@ class Assembly:
         if self._digesting.result() != self._index.sha512:
             raise WrongBytes("The finished file does not have the digest of its record.")
 
+    def is_right(self, number: int) -> bool:
+        """Whether a chunk is here, wherever it is, and has the bytes that its id says."""
+        lender = int(self._places.lender[number])
+        try:
+            if self.stored[number]:
+                data = self._placing.read(number)
+            elif lender >= 0:
+                place, length = int(self._places.offset[number]), int(self._index.length[number])
+                data = self._places.bases[lender].read(place, length)
+            else:
+                return False
+        except WrongBytes:
+            return False
+        return hashlib.sha256(data).digest() == bytes(self._index.ids[number].tobytes())
+
     def recheck(self) -> tuple[int, frozenset[str]]:
         """After `finish` has found that the file is wrong: look for the chunks that are, and forget them.
 
@@ -135,14 +150,7 @@ class Assembly:
         wrong, damaged = 0, set()
         for number in range(self._index.count):
             lender = int(self._places.lender[number])
-            if self.stored[number]:
-                data = self._placing.read(number)
-            elif lender >= 0:
-                place, length = int(self._places.offset[number]), int(self._index.length[number])
-                data = self._places.bases[lender].read(place, length)
-            else:
-                continue
-            if hashlib.sha256(data).digest() != self._index.ids[number].tobytes():
+            if (self.stored[number] or lender >= 0) and not self.is_right(number):
                 wrong += 1
                 self.stored[number] = False
                 if lender >= 0:

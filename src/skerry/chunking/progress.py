@@ -6,14 +6,19 @@ from skerry.chunking.index import ImageIndex
 from skerry.chunking.recipe import Flags, Numbers
 
 
-def ready_to(index: ImageIndex, in_file: Flags, built: Flags, offset: int) -> int:
+def ready_to(index: ImageIndex, in_file: Flags, built: Flags, offset: int, most: int | None = None) -> int:
     """The end of the bytes of the file that are right, from `offset` on; `offset` when none are.
+
+    With `most` it is not looked much further than so many bytes.
 
     `in_file` are the chunks that are there as they are, `built` the compressed pieces that are.
     """
     recipe = index.recipe
     piece = max(int(np.searchsorted(recipe.at, offset, side="right")) - 1, 0)
+    last_piece = len(recipe.at) if most is None else int(np.searchsorted(recipe.at, offset + most)) + 1
     while piece < len(recipe.at):
+        if piece >= last_piece:
+            return max(offset, int(recipe.at[piece]))
         at, view = int(recipe.at[piece]), int(recipe.view[piece])
         end = at + int(recipe.length[piece])
         if end > offset and not (recipe.made[piece] and built[piece]):

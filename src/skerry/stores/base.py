@@ -56,8 +56,11 @@ class Store(Protocol):
         """Make the partial file the bytes of `image_id`: durable, then visible under the id, atomically."""
         ...
 
-    def retract(self, image_id: str) -> Partial:
-        """The reverse of `publish`: make bytes of an image the partial file of that key. Or NotFound."""
+    def retract(self, image_id: str, key: str | None = None) -> Partial:
+        """The reverse of `publish`: make bytes of an image the partial file `key`, its id if none is given.
+
+        Raises NotFound.
+        """
         ...
 
     def path(self, image_id: str) -> Path:

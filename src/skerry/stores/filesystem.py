@@ -99,9 +99,12 @@ class FilesystemStore:
             reached("store.renamed")
             _sync(self._root)
 
-    def retract(self, image_id: str) -> FilesystemPartial:
-        """The reverse of `publish`: make bytes of an image the partial file of that key. Or NotFound."""
-        partial = self.partial(image_id)
+    def retract(self, image_id: str, key: str | None = None) -> FilesystemPartial:
+        """The reverse of `publish`: make bytes of an image the partial file `key`, its id if none is given.
+
+        Raises NotFound.
+        """
+        partial = self.partial(key or image_id)
         with disk_errors():
             self.path(image_id).replace(partial.path)
             _sync(self._root)

@@ -4,7 +4,9 @@ One thread has the assembly. Others that fetch the same image are given what is 
 """
 
 import asyncio
+import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,23 +25,27 @@ from skerry.chunking.packs import Effort
 from skerry.chunking.part import Part
 from skerry.chunking.plan import FetchPlan, plan
 from skerry.chunking.progress import needed, ready_to
-from skerry.chunking.recipe import Numbers
+from skerry.chunking.recipe import Flags, Numbers
 from skerry.core.errors import SkerryError, UpstreamFailed, WrongBytes
 from skerry.core.index_name import index_name
 from skerry.core.swarm.swarm import Swarm
+from skerry.stores.disk import disk_errors
 from skerry.transfer.assembling import CHUNKS, INDEX, JOURNAL, SCRATCH, discard_chunks, part
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.gather import GONE, Gathering, Hands
 from skerry.transfer.persist import persist
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.way import Task
-from skerry.transfer.whole import Whole
+from skerry.transfer.whole import Whole, promised_digest
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SOON = 4 << 20
 """Bytes that are brought at once from where somebody waits."""
+
+_SHOWN = 16 << 20
+"""Bytes that are looked at together for somebody who waits: whether what was copied is right."""
 
 _SLICE = 32 << 20
 """Bytes that are copied before others have the thread."""
@@ -106,6 +112,14 @@ class Delta:
         self._useful: list[str] = []
         self._left = 0
         self._wanted: int | None = None
+        self._right: Flags = np.zeros(0, np.bool_)
+        self._right_pieces: Flags = np.zeros(0, np.bool_)
+        self._looking: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def proven(self) -> bool:
+        """See `Way.proven`: the record names the index, and what is ready was compared with that."""
+        return self._task.image.index is not None
 
     @property
     def received(self) -> int:
@@ -127,13 +141,16 @@ class Delta:
         """See `Way.ready`."""
         if self._assembly is None:
             return offset
-        return ready_to(self._index, self._assembly.in_file, self._assembly.built, offset)
+        there = self._assembly.in_file & self._right
+        return ready_to(self._index, there, self._right_pieces, offset, _SHOWN)
 
     def want(self, offset: int) -> None:
         """See `Way.want`."""
         if offset != self._wanted:
             self._wanted = offset
             self._hurry()
+        if self._assembly is not None and not self._closed and offset not in self._looking:
+            self._looking[offset] = asyncio.create_task(self._look(offset), name="look-at-chunks")
 
     # For others that fetch the same image
 
@@ -180,6 +197,7 @@ class Delta:
         """See `Way.close`."""
         if not self._closed:
             self._closed = True
+            await asyncio.gather(*self._looking.values(), return_exceptions=True)
             if self._chunks.growing.get(self._task.image.id) is self:
                 del self._chunks.growing[self._task.image.id]
             await self._on_thread(self._close)
@@ -190,6 +208,9 @@ class Delta:
     def _plan(self) -> float:
         """Look at what is held. Returns the share of the image that is."""
         self._index = index_file.decode(self.index, size=self._task.size)
+        algorithm, expected = promised_digest(self._task.image)
+        if algorithm == "sha512" and self._index.sha512.hex() != expected:
+            raise WrongBytes("its index is of another image")
         ids = self._chunks.similar(self._task.image)[:_MOST_HELD]
         held = self._opened.enter_context(self._chunks.holdings.open(ids))
         self._held = [one for one in held if one.name not in self._damaged]
@@ -205,12 +226,37 @@ class Delta:
         store, image_id = self._task.store, self._task.image.id
         saved = part(store, image_id, INDEX)
         if saved.size() != len(self.index):
-            saved.path.write_bytes(self.index)
-            saved.sync()
+            new = store.partial(f"{saved.key}.new")
+            with disk_errors():
+                new.path.write_bytes(self.index)
+                new.sync()
+                new.path.replace(saved.path)
+                saved.sync()
         self.fd = self.partial.open()
         journal, scratch = (part(store, image_id, what).path for what in (JOURNAL, SCRATCH))
         self._assembly = Assembly(self._index, self.name, self.fd, journal, scratch)
         self._plan_ = plan(self._index, [one.index for one in self._held], self._assembly.stored)
+        self._right = np.zeros(self._index.count, np.bool_)
+        self._right_pieces = np.zeros(len(self._index.recipe.at), np.bool_)
+
+    def _see(self, offset: int) -> bool:
+        """Compare with their ids the chunks of the next bytes that are here; whether any was not compared."""
+        assembly, recipe = self._made(), self._index.recipe
+        nothing = np.zeros(self._index.count, np.bool_), np.zeros(len(recipe.at), np.bool_)
+        numbers = needed(self._index, *nothing, offset, min(_SHOWN, self._task.size - offset))
+        news = False
+        for number in numbers[~self._right[numbers]].tolist():
+            if assembly.is_right(number):
+                self._right[number] = news = True
+        first = max(int(np.searchsorted(recipe.at, offset, side="right")) - 1, 0)
+        last = int(np.searchsorted(recipe.at, offset + _SHOWN))
+        for piece in range(first, last):
+            if recipe.made[piece] and assembly.built[piece] and not self._right_pieces[piece]:
+                start = int(recipe.view[piece])
+                chunks = slice(*self._index.covering(start, start + int(recipe.span[piece])))
+                if bool(np.all(self._right[chunks])):
+                    self._right_pieces[piece] = news = True
+        return news
 
     def _finish(self) -> bool:
         """Whether the file is right. If not, what is wrong of it is brought again."""
@@ -223,8 +269,15 @@ class Delta:
             if not wrong:
                 raise
             self._damaged |= damaged
+            self._right_pieces[:] = False
             self._plan()
             return False
+        algorithm, expected = promised_digest(self._task.image)
+        if algorithm not in (None, "sha512"):
+            with os.fdopen(os.dup(self.fd), "rb") as file:
+                file.seek(0)
+                if hashlib.file_digest(file, str(algorithm)).hexdigest() != expected:
+                    raise WrongBytes(f"the {algorithm} of the bytes is not the record's")
         return True
 
     def _close(self) -> None:
@@ -241,6 +294,7 @@ class Delta:
             if not assembly.stored[number]:
                 self._left -= len(chunk)
                 assembly.put(number, chunk)
+                self._right[number] = True
         return came
 
     def _made(self) -> Assembly:
@@ -282,6 +336,16 @@ class Delta:
         finally:
             self._gathering, self._rate = None, gathering.rate
         return not len(self._missing())
+
+    async def _look(self, offset: int) -> None:
+        """See what of the next bytes may be handed out."""
+        try:
+            if await self._on_thread(partial(self._see, offset)):
+                self._task.progressed()
+        except SkerryError as error:
+            log.warning("image %s: what is here of it cannot be read: %s", self._task.image.id, error)
+        finally:
+            self._looking.pop(offset, None)
 
     def _hurry(self) -> None:
         """See that what somebody waits for comes first."""

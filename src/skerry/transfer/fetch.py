@@ -193,7 +193,10 @@ class Fetch:
         given wrong ones."""
         if attempt != self._attempt or self._way is None:
             return 0
-        return self.size if self._verified else min(self._way.ready(offset), max(0, self.size - HELD_BACK))
+        if self._verified:
+            return self.size
+        most = self.size if self._way.proven else max(0, self.size - HELD_BACK)
+        return min(self._way.ready(offset), most)
 
     async def _wait(self, offset: int, attempt: int) -> None:
         while self._ready(offset, attempt) <= offset:

@@ -25,7 +25,7 @@ from skerry.core.index_name import index_name
 from skerry.core.write_points import reached
 from skerry.stores.base import Partial, Store
 from skerry.stores.beside import Kind
-from skerry.transfer.assembling import discard, owner
+from skerry.transfer.assembling import CHUNKS, JOURNAL, discard, owner, part
 from skerry.transfer.unbroken import unbroken
 
 T = TypeVar("T")
@@ -300,7 +300,8 @@ class Publisher:
                 self._store.delete(image_id)
                 leftovers += 1
             elif row.state is CopyState.PARTIAL:
-                self._store.retract(image_id)
+                journal = part(self._store, image_id, JOURNAL)
+                self._store.retract(image_id, f"{image_id}.{CHUNKS}" if journal.size() else None)
                 continued += 1
         for key in self._store.partials():
             row, partial = rows.get(owner(key)), self._store.partial(key)

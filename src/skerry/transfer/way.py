@@ -73,6 +73,11 @@ class Way(Protocol):
         ...
 
     @property
+    def proven(self) -> bool:
+        """Whether what is ready is known to be right, and not only that it came from upstream."""
+        ...
+
+    @property
     def done(self) -> int:
         """Bytes of the image that are here."""
         ...

@@ -24,6 +24,7 @@ class Whole:
     """See `way.Way`."""
 
     index = b""
+    proven = False
 
     def __init__(self, task: Task) -> None:
         self._task = task
