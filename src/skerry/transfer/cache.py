@@ -168,8 +168,9 @@ class Cache:
         if self._copies.get(image_id) is None:
             raise NotFound(f"Image {image_id} is not here, nor on its way.", image=image_id)
         await self._copies.change(image_id, lambda copy: copy and replace(copy, paused=paused))
-        if paused and not self.is_busy(image_id):
-            await self._stop_fetch(image_id)
+        async with self._admission:  # a fetch that is about to begin is stopped as well
+            if paused and not self.is_busy(image_id):
+                await self._stop_fetch(image_id)
         self._work.set()
 
     async def renew(self, image_id: str) -> None:
