@@ -240,6 +240,16 @@ class Config(_Section, frozen=True):
         return Path(self.store.path) if self.store.path else self.data / "images"
 
     @property
+    def membership(self) -> Path:
+        """The file that says whom this site has joined, if it has."""
+        return self.data / "identity" / "membership.json"
+
+    @property
+    def alone(self) -> bool:
+        """Whether this site belongs to no others: it has joined none, and listens to none."""
+        return not self.sites.listen and not self.membership.exists()
+
+    @property
     def database_url(self) -> str:
         """The database, as SQLAlchemy names it."""
         return self.database.url or f"sqlite:///{self.data / 'skerry.db'}"
