@@ -401,6 +401,14 @@ def test_evictions_count_and_what_needs_them_waits_while_the_rest_comes() -> Non
     assert (len(ids(approved, Evict)), ids(approved, Fetch)) == (7, [50, 51])
 
 
+def test_what_has_room_only_while_deletions_are_held_comes_and_is_not_said_to_have_none() -> None:
+    images, copies = crowd(8)
+    images += [image(50, size=85), image(51, size=8, days=1)]
+    found = plan([{"mode": "never", "images": {"name": "image [0-7]"}}, {}], images, copies, Capacity(90))
+    assert (ids(found, Drop), ids(found, Fetch)) == ([], [51])
+    assert obstacles(found) == {50: Obstacle.HELD}
+
+
 def test_which_copies_make_room_does_not_matter_for_what_is_approved() -> None:
     images, copies = crowd(8)
     images.append(image(50, size=60, tags=["golden"]))

@@ -71,13 +71,16 @@ def reconcile(
     deleting: list[Drop | Evict] = [*drops, *(action for action in bringing if isinstance(action, Evict))]
     unapproved = [action for action in deleting if action.deletion not in approved]
     hold = guard.hold(site.name, unapproved, here, now, standing)
-    blocked += [obstacles.no_room(arrival.image_id, arrival.need) for arrival in refused]
+    without_room = {arrival.image_id for arrival in refused}
     if hold is not None:
-        without_room = {arrival.image_id for arrival in refused}
         bringing, refused = bring(freely=False)
         drops = [drop for drop in drops if drop.deletion in approved]
-        held = [arrival.image_id for arrival in refused if arrival.image_id not in without_room]
-        blocked += [obstacles.held(image_id, hold) for image_id in held]
+    blocked += [
+        obstacles.no_room(arrival.image_id, arrival.need)
+        if hold is None or arrival.image_id in without_room
+        else obstacles.held(arrival.image_id, hold)
+        for arrival in refused
+    ]
     return Plan(
         actions=(*drops, *notes, *bringing),
         blocked=tuple(blocked),
