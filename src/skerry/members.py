@@ -24,6 +24,7 @@ from skerry.core.placement.plan import Plan
 from skerry.identity.credential import FixedCredential
 from skerry.identity.joining import join as join_others
 from skerry.identity.membership import Belongs, open_membership
+from skerry.identity.policy import Policy
 from skerry.kinds import Parts, make_cache, running
 from skerry.stores.filesystem import FilesystemStore
 from skerry.sync.above import Above
@@ -37,6 +38,7 @@ from skerry.sync.planning import Planning
 from skerry.sync.reconciler import Reconciler
 from skerry.sync.replica import ReplicaCatalogue
 from skerry.sync.reporter import Reporter, reports
+from skerry.sync.scopes import Scopes
 from skerry.sync.source import Source
 from skerry.transfer.deposits import Deposits
 from skerry.transfer.sending import Sending
@@ -135,11 +137,18 @@ async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> t
     return Edge(upstream, catalogue, cache), feed
 
 
-async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge | None) -> Placing:
+async def make_placing(
+    parts: Parts, journal: Journal, federation: Federation, policy: Policy, edge: Edge | None
+) -> Placing:
     """What makes a site what its placements say. To be called when it is all there."""
-    planning = Planning(journal.home, FromFeed(journal, Stream(centre)), parts.records, parts.clock)
+    planning = Planning(
+        journal.home, FromFeed(journal, Stream(federation.membership.centre)), parts.records, parts.clock
+    )
+    scopes = Scopes(planning, federation.sites)
+    policy.site_reads = scopes.may_have
     reconciler = None
     if edge is not None:
+        edge.cache.check = scopes.check
         reconciler = Reconciler(
             journal.home, planning, parts.copies, parts.store, edge.cache, parts.clock,
             reporter=Reporter(parts.database, journal),
@@ -156,7 +165,7 @@ async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge |
         journal.home, planning, parts.records, journal, own, parts.clock,
         silent_after=max(parts.config.feed.silent_after, parts.config.feed.head_lifetime),
     )  # fmt: skip
-    return Placing(Placements(planning, knowing, parts.database, journal), knowing, reconciler)
+    return Placing(Placements(planning, knowing, parts.database, journal), knowing, scopes, reconciler)
 
 
 def _deposits(

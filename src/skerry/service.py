@@ -227,7 +227,7 @@ async def open_site(
             home = await make_home(parts)
             edge, feed = await make_member(parts, belonging, journal)
             if federation is not None:
-                placing = await make_placing(parts, journal, federation.membership.centre, edge)
+                placing = await make_placing(parts, journal, federation, policy, edge)
                 renewal = Renewal(federation, clock)
         elif config.upstream.url:
             edge = await make_edge(parts)

@@ -91,6 +91,8 @@ def _answer(site: Site, handler: Handler, *, sites: bool) -> Answer:
             caller = visitor(site.federation, request)
             if caller is not None and not sites:
                 raise Forbidden(f"Site {caller.site} may read images here, and nothing else.")
+            if caller is not None and site.placing is not None:
+                await site.placing.scopes.refresh()
             if caller is None:
                 caller = identity.known(request.headers)
             if caller is None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from skerry.sync.knowing import Knowing
     from skerry.sync.placements import Placements
     from skerry.sync.reconciler import Reconciler
+    from skerry.sync.scopes import Scopes
     from skerry.sync.source import Source
     from skerry.transfer.deposits import Deposits
 
@@ -81,11 +82,12 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What a site has that is one of several: what ought to be where, what can be said of it, and who sees to
-    it here (nobody at the centre, which is home to what it has)."""
+    """What a site has that is one of several: what ought to be where, what can be said of it, what each site
+    may have, and who sees to it here (nobody at the centre, which is home to what it has)."""
 
     placements: "Placements"
     knowing: "Knowing"
+    scopes: "Scopes"
     reconciler: "Reconciler | None"
 
 

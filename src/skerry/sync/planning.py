@@ -1,5 +1,7 @@
 """What ought to be, kept current with the directions and the records that this site has."""
 
+import asyncio
+
 from skerry.catalog.records import Records
 from skerry.core.clock import Clock
 from skerry.core.placement.planner import Planner
@@ -15,7 +17,9 @@ class Planning:
         self._told = told
         self._records = records
         self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
         self._planner = Planner((), (), (), clock.now().timestamp())
+        self._current: object = None
         self._followed: object = None
         self._revision = 0
 
@@ -24,8 +28,22 @@ class Planning:
         """Two equal answers mean that nothing it depends on has changed in between, but for time."""
         return self._told.version, self._records.revision
 
+    @property
+    def last(self) -> Planner:
+        """The planner as `current` has left it."""
+        return self._planner
+
     async def current(self) -> Planner:
         """The planner, as of now. It is the same one each time, as long as the placements are."""
+        async with self._one_at_a_time:
+            version = self.version
+            if version != self._current:
+                await self._follow()
+                self._current = version
+            self._planner.advance(self._clock.now().timestamp())
+        return self._planner
+
+    async def _follow(self) -> None:
         version = self._told.version
         if version != self._followed:
             directions = await self._told.read()
@@ -43,6 +61,4 @@ class Planning:
             self._planner.update(image)
         for image_id in changes.gone:
             self._planner.remove(image_id)
-        self._planner.advance(self._clock.now().timestamp())
         self._revision = changes.revision
-        return self._planner

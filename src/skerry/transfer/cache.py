@@ -7,7 +7,7 @@ interrupted goes on by itself.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
@@ -78,6 +78,8 @@ class Cache:
         self._queue = Queue(clock)
         self._work = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self.check: Callable[[Image], None] = lambda image: None
+        """Raises what stands against having an image here that is not."""
         self.hits = 0
         self.misses = 0
         """Readers since the start that found the copy whole, and that did not."""
@@ -293,6 +295,7 @@ class Cache:
 
     async def _start(self, image: Image) -> Fetch:
         """The running fetch of an image, or a new one. To be called by who has the admission."""
+        self.check(image)
         if not self._upstream.link.connected:
             raise self._upstream.link.away()
         copy = self._copies.get(image.id)
@@ -421,6 +424,7 @@ class Cache:
         """See to it that an image is here or queued, and pinned if asked for. Raises NotFound, NoData."""
         image = (await self._catalogue.get(image_id)).image
         _check_data(image)
+        self.check(image)
 
         def rule(copy: Copy | None) -> Copy:
             known = copy or self._new(image)

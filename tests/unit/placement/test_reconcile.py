@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 
 from skerry.core.errors import Conflict
 from skerry.core.image import Image, Status
 from skerry.core.placement.actions import Adopt, Cause, Drop, Evict, Fetch, Pin, Release, Repair, Unpin
 from skerry.core.placement.guard import Guard
+from skerry.core.placement.knowledge import Report
 from skerry.core.placement.observed import Capacity, Held, Observed, PinnedBy
 from skerry.core.placement.plan import Approval, Hold, Obstacle, Plan
 from skerry.core.placement.reconcile import reconcile
+from skerry.core.placement.reports import report_from_body, report_to_body
 from skerry.core.placement.sites import Site, SiteState
-from tests.unit.placement.stage import DAY, NOW, identity, image, planner
+from tests.unit.placement.stage import DAY, NOW, identity, image, planner, rules
 
 ROOMY = Capacity(limit=10_000)
 HOUR = 3600.0
@@ -399,6 +402,15 @@ def test_evictions_count_and_what_needs_them_waits_while_the_rest_comes() -> Non
         [rule], images, copies, Capacity(limit=90), approval=found.hold.approve(found.hold.digest)
     )
     assert (len(ids(approved, Evict)), ids(approved, Fetch)) == (7, [50, 51])
+
+
+def test_what_a_site_reports_of_its_plan_comes_back_as_it_was() -> None:
+    rule = {"pinned": True, "rate": "2MiB", "priority": 3, "keep": "1d"}
+    (step,) = plan([rule], [image(1)]).actions
+    held = Observed(identity(1), Held.COMPLETE, 10, mirrored_by="rule-0", keep=rules(rule)[0].keep)
+    report = Report(NOW, held, None, step)
+    body = msgspec.json.decode(msgspec.json.encode(report_to_body(report)))
+    assert report_from_body(body, NOW) == report
 
 
 def test_what_has_room_only_while_deletions_are_held_comes_and_is_not_said_to_have_none() -> None:

@@ -34,6 +34,8 @@ async def meet(request: web.Request, site: Site) -> web.Response:
         raise InvalidInput(
             "What is fetched is named by its index.", hint='Send {"index": "…", "gives": true}.'
         )
+    if site.placing is not None:
+        await site.placing.scopes.refresh()
     image = (await readable(site, Caller(None, None, site=name), image_id)).image
     federation = member(site.federation)
     if not _is_below(federation, name):
