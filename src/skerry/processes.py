@@ -192,7 +192,7 @@ async def _part(config: Config, clock: Clock, place: _Place, stack: AsyncExitSta
     identity = connect(config, policy, clock, saves=False)
     stack.push_async_callback(identity.close)
     catalogue = Onlooker(records, place.mark.read)
-    copies, store = Copies(database, clock), FilesystemStore(config.images)
+    copies, store = Copies(database, clock), FilesystemStore(config.images, config.other_stores)
     return Site(
         config, clock, identity, policy, records, catalogue, copies, store, clock.now(),
         Chunks(store, copies, records, config.data / "packs"), home=None, edge=None,

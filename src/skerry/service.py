@@ -209,7 +209,7 @@ async def open_site(
         if replica is None:
             await records.load()
         await copies.load()
-        store = FilesystemStore(config.images)
+        store = FilesystemStore(config.images, config.other_stores)
         publisher = Publisher(store, records, copies, clock)
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)

@@ -36,7 +36,7 @@ sys.exit(main(["serve"]))
 """
 
 OF_A_TREE = {
-    "journal.entered", "feed.applied", "deposit.written",
+    "store.copied", "journal.entered", "feed.applied", "deposit.written",
     "sites.token-used", "join.answered", "join.certified", "identity.certified",
 }  # fmt: skip
 """Write points that only a site which belongs to others passes."""

@@ -175,6 +175,10 @@ class Cache:
                 await self._stop_fetch(image_id)
         self._work.set()
 
+    async def move(self, image_id: str, store: str) -> None:
+        """Have a whole copy in another of the stores here. Raises as `Publisher.move`."""
+        await self._publisher.move(image_id, store)
+
     async def renew(self, image_id: str) -> None:
         """Have a copy whose bytes are bad fetched anew; who reads it goes on to the end of what there is."""
         async with self._admission:

@@ -24,7 +24,8 @@ async def cloud(folder: Path, **sites: Mapping[str, str]) -> AsyncIterator[Place
         central = await stack.enter_async_context(centre(folder / "centre"))
         edges = {}
         for name, labels in sites.items():
-            config = await joined(central, folder / name, name, labels=labels)
+            fast = {"store": {"others": f"fast={folder}/{name}-fast"}}
+            config = await joined(central, folder / name, name, labels=labels, sections=fast)
             edges[name] = await stack.enter_async_context(member(config))
         yield Placed(central, edges)
 
@@ -114,6 +115,8 @@ async def test_images_pulled_on_demand(tmp_path: Path) -> None:
             await all_.becomes(one, "verified", "cabinet")
         held = cabinet.site.copies
         await eventually(lambda: [copy.image_id for copy in held.all() if copy.placed] == [rescue])
+        await all_.edges["lyon"].download(huge)
+        await eventually((tmp_path / "lyon-fast" / huge).exists)
         await all_.becomes(huge, "unneeded", "cabinet")
         assert (await cabinet.call("GET", f"/v2/images/{huge}/file"))[0] == 403
 

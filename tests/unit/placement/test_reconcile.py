@@ -8,7 +8,7 @@ import pytest
 
 from skerry.core.errors import Conflict
 from skerry.core.image import Image, Status
-from skerry.core.placement.actions import Adopt, Cause, Drop, Evict, Fetch, Pin, Release, Repair, Unpin
+from skerry.core.placement.actions import Adopt, Cause, Drop, Evict, Fetch, Move, Pin, Release, Repair, Unpin
 from skerry.core.placement.guard import Guard
 from skerry.core.placement.knowledge import Report
 from skerry.core.placement.observed import Capacity, Held, Observed, PinnedBy
@@ -411,6 +411,16 @@ def test_what_a_site_reports_of_its_plan_comes_back_as_it_was() -> None:
     report = Report(NOW, held, None, step)
     body = msgspec.json.decode(msgspec.json.encode(report_to_body(report)))
     assert report_from_body(body, NOW) == report
+
+
+def test_a_whole_copy_is_moved_to_the_store_of_its_placement_where_there_is_one() -> None:
+    fast, rule = Capacity(10_000, stores=frozenset({"fast"})), {"store": "fast", "mode": "on-demand"}
+    held = [copy(1), copy(2, Held.PARTIAL), copy(3, store="fast")]
+    images = [image(1), image(2), image(3)]
+    assert ids(plan([rule], images, held, fast), Move) == [1]
+    assert ids(plan([rule], images, held), Move) == []
+    assert ids(plan([{**rule, "mode": "mirror"}], images, held, fast), Move) == [1]
+    assert ids(plan([{"mode": "mirror"}], images, held, fast), Move) == []
 
 
 def test_what_has_room_only_while_deletions_are_held_comes_and_is_not_said_to_have_none() -> None:
