@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 _CHECKPOINT = 1.0
 """Seconds between the moments at which a running fetch is made durable."""
 
+_REMEMBERED = 10_000
+"""Evicted images of which it is known when that was."""
+
 _PAUSED = 0
 """The rate of what gives way to somebody who waits."""
 
@@ -80,6 +83,8 @@ class Cache:
         self._worker: asyncio.Task[None] | None = None
         self.check: Callable[[Image], None] = lambda image: None
         """Raises what stands against having an image here that is not."""
+        self.evicted: dict[str, float] = {}
+        """When the last copies gave way to others since the start, by image; the oldest first."""
         self.hits = 0
         self.misses = 0
         """Readers since the start that found the copy whole, and that did not."""
@@ -192,6 +197,7 @@ class Cache:
             if not self.is_busy(image_id):
                 await self._stop_fetch(image_id)
                 await self._publisher.evict(image_id)
+                self._note_evicted(image_id)
 
     async def delete(self, image_id: str) -> None:
         """Remove one copy, pinned or not, or take an image from the queue. Raises NotFound.
@@ -422,7 +428,14 @@ class Cache:
         for image_id in chosen:
             log.info("image %s evicted from the cache", image_id)
             await self._publisher.evict(image_id)
+            self._note_evicted(image_id)
         return chosen
+
+    def _note_evicted(self, image_id: str) -> None:
+        self.evicted.pop(image_id, None)
+        self.evicted[image_id] = self._clock.now().timestamp()
+        if len(self.evicted) > _REMEMBERED:
+            del self.evicted[next(iter(self.evicted))]
 
     async def _want(self, image_id: str, *, pinned: bool) -> None:
         """See to it that an image is here or queued, and pinned if asked for. Raises NotFound, NoData."""
