@@ -2,11 +2,12 @@
 
 import asyncio
 
-from skerry.catalog.records import Records
+from skerry.catalog.records import Changes, Records
 from skerry.core.clock import Clock
 from skerry.core.placement.planner import Planner
+from skerry.core.placement.rule import Placement
 from skerry.core.placement.sites import Site
-from skerry.sync.directions import Told
+from skerry.sync.directions import Directions, Told
 
 
 class Planning:
@@ -44,21 +45,35 @@ class Planning:
         return self._planner
 
     async def _follow(self) -> None:
-        version = self._told.version
-        if version != self._followed:
-            directions = await self._told.read()
-            if directions.placements != self._planner.placements:
-                self._planner = self._planner.with_placements(directions.placements)
-            sites = {site.name: site for site in (Site(self._name), *directions.sites)}
-            for site in self._planner.sites:
-                if site.name not in sites:
-                    self._planner.remove_site(site.name)
-            for site in sites.values():
-                self._planner.put_site(site)
-            self._followed = version
+        told = self._told.version
+        directions = await self._told.read() if told != self._followed else None
         changes = await self._records.since(self._revision)
-        for image in changes.images:
-            self._planner.update(image)
+        placements = self._planner.placements if directions is None else directions.placements
+        if placements != self._planner.placements or not self._revision:
+            await self._begin_anew(placements, changes)
+        else:
+            for image in changes.images:
+                self._planner.update(image)
+            for image_id in changes.gone:
+                self._planner.remove(image_id)
+        if directions is not None:
+            self._know(directions)
+        self._followed, self._revision = told, changes.revision
+
+    async def _begin_anew(self, placements: tuple[Placement, ...], changes: Changes) -> None:
+        """Make another planner, on a thread: with many images it takes seconds, and others are answered."""
+        images = {image.id: image for image in (*self._planner.selection.images, *changes.images)}
         for image_id in changes.gone:
-            self._planner.remove(image_id)
-        self._revision = changes.revision
+            images.pop(image_id, None)
+        now = self._clock.now().timestamp()
+        self._planner = await asyncio.to_thread(
+            Planner, placements, self._planner.sites, images.values(), now
+        )
+
+    def _know(self, directions: Directions) -> None:
+        sites = {site.name: site for site in (Site(self._name), *directions.sites)}
+        for site in self._planner.sites:
+            if site.name not in sites:
+                self._planner.remove_site(site.name)
+        for site in sites.values():
+            self._planner.put_site(site)
