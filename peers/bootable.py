@@ -22,8 +22,8 @@ _FIRST = 2048
 """The sector behind GRUB."""
 
 _TABLE = 446
-_FAR = 64
-"""Sectors at the end of the disk that the guest reads."""
+_BEFORE_END, _FAR = 2048, 64
+"""Where, in sectors before the end of the disk, the guest reads, and how many sectors."""
 
 _KERNEL = "linux-image-cloud-amd64"
 _MODULES = (
@@ -55,14 +55,14 @@ class Disk:
     path: Path
     system: int
     far: str
-    """SHA-256 of what the guest reads at the end, and prints."""
+    """SHA-256 of what the guest reads near the end, and prints."""
 
 
 def make_disk(path: Path, size: int) -> Disk:
     """Write a disk of `size` bytes; behind what boots there is noise, which no packing makes smaller."""
     modules = unpacked(_KERNEL)
     (kernel,) = modules.glob("boot/vmlinuz-*")
-    initramfs = gzip.compress(_initramfs(modules, size // SECTOR - _FAR), 6, mtime=0)
+    initramfs = gzip.compress(_initramfs(modules, size // SECTOR - _BEFORE_END), 6, mtime=0)
     system = [_padded(kernel.read_bytes()), _padded(initramfs)]
     start = _grub(path.with_suffix(".core"), [len(part) // SECTOR for part in system])
     noise = random.Random(5)
@@ -75,8 +75,8 @@ def make_disk(path: Path, size: int) -> Disk:
         for at in range(end, size, 1 << 20):
             file.write(noise.randbytes(min(1 << 20, size - at)))
     with path.open("rb") as file:
-        file.seek(size - _FAR * SECTOR)
-        far = hashlib.sha256(file.read()).hexdigest()
+        file.seek(size - _BEFORE_END * SECTOR)
+        far = hashlib.sha256(file.read(_FAR * SECTOR)).hexdigest()
     return Disk(path, end, far)
 
 
