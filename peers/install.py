@@ -26,19 +26,24 @@ COMMANDS = {
     "casync": ("casync",),
     "curl": ("curl",),
     "gcc": ("gcc", "libc6-dev"),  # uWSGI has no wheel
+    "grub-mkimage": ("grub-common",),
     "mariadbd": ("mariadb-server-core",),
     "my_print_defaults": ("mariadb-client-core",),  # mariadb-install-db calls it
     "mkfs.ext4": ("e2fsprogs",),
     "mmdebstrap": ("mmdebstrap",),
     "postgres": ("postgresql",),
     "qemu-img": ("qemu-utils",),
+    "qemu-system-x86_64": ("qemu-system-x86", "qemu-block-extra"),
     "rsync": ("rsync",),
     "wrk": ("wrk",),
     "xdelta3": ("xdelta3",),
     "zstd": ("zstd",),
     "zsync": ("zsync",),
 }
-UNPACKED = ("nginx", "grub-rescue-pc")
+UNPACKED = ("nginx", "grub-rescue-pc", "grub-pc-bin", "busybox-static", "linux-image-cloud-amd64")
+NAMES_ANOTHER = ("linux-image-cloud-amd64",)
+"""Packages that are empty, and depend on the one that has the files of the day."""
+
 REQUIREMENTS = {
     "server": ("keystone", "glance", "uwsgi", "PyMySQL", "setuptools"),
     "client": ("python-openstackclient", "openstacksdk"),
@@ -81,11 +86,18 @@ def unpacked(package: str) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         # apt's sandbox user may not write here; as root it only warns about that
-        run("apt-get", "download", "-q", package, cwd=partial)
+        run("apt-get", "download", "-q", _with_files(package), cwd=partial)
         (archive,) = partial.glob("*.deb")
         run("dpkg", "--extract", archive, partial)
         partial.rename(folder)
     return folder
+
+
+def _with_files(package: str) -> str:
+    if package not in NAMES_ANOTHER:
+        return package
+    said = run("apt-cache", "depends", "--important", package).splitlines()
+    return next(line.split()[1] for line in said if line.strip().startswith("Depends:"))
 
 
 @contextlib.contextmanager

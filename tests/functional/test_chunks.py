@@ -128,7 +128,7 @@ async def test_an_index_is_deleted_with_its_image(cloud: Cloud) -> None:
 async def test_a_range_of_an_image_that_is_on_its_way_comes_first(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skerry.transfer.delta._FAST", 1e12)
+    monkeypatch.setattr("skerry.transfer.reuse._FAST", 1e12)
     data = disk(words(6 * SIZE, "large"))
     image = await offered(cloud, data)
     cloud.line.reshape(Shape(rate=Rate(4_000_000)))
@@ -146,7 +146,7 @@ async def test_a_range_of_an_image_that_is_on_its_way_comes_first(
 async def test_an_image_whose_line_is_cut_again_and_again_brings_no_byte_twice(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skerry.transfer.delta._FAST", 1e12)
+    monkeypatch.setattr("skerry.transfer.reuse._FAST", 1e12)
     data = disk(noise(2 * SIZE, "long"))
     image = await offered(cloud, data)
     cloud.line.reshape(Shape(rate=Rate(8_000_000)))

@@ -22,7 +22,7 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
-from skerry.api.site import chunks, feed, sites, sources, status, transfers, uploads
+from skerry.api.site import chunks, feed, plans, sites, sources, status, transfers, uploads
 from skerry.api.site import copies as deposits
 from skerry.core.caller import Caller
 from skerry.core.enrolment import JOIN
@@ -111,6 +111,7 @@ LOCAL: Routes = {
     "/skerry/v1/explain/{image_id}/{name}": {"GET": Later("knowledge", "explain")},
     "/skerry/v1/plan": {"GET": Later("knowledge", "plan")},
     "/skerry/v1/plan/approve": {"POST": Later("knowledge", "approve")},
+    "/skerry/v1/images/{image_id}/plan": {"GET": plans.show},
     "/skerry/v1/transfers": {"GET": transfers.index},
     "/skerry/v1/transfers/{image_id}": {"DELETE": transfers.cancel},
     "/skerry/v1/transfers/{image_id}/pause": {"POST": transfers.pause},

@@ -21,7 +21,7 @@ from skerry.chunking.index import ImageIndex
 from skerry.chunking.journal import CHUNKS, PIECES, Journal
 from skerry.chunking.part import Part
 from skerry.chunking.placing import Placing
-from skerry.chunking.plan import FetchPlan
+from skerry.chunking.plan import ChunkPlan
 from skerry.chunking.progress import ready_to
 from skerry.chunking.recipe import Numbers
 from skerry.core.errors import UnknownFormat, WrongBytes
@@ -74,7 +74,7 @@ class Assembly:
         self._building: list[Future[list[int]]] = []
         self._digesting = Digesting(fd)
 
-    def follow(self, plan: FetchPlan, bases: Sequence[Held]) -> Iterator[int]:
+    def follow(self, plan: ChunkPlan, bases: Sequence[Held]) -> Iterator[int]:
         """Copy what the plan takes from the held images; gives, each time some are there, how many bytes.
 
         To be exhausted before anything else is done. The bases must stay until `finish` is through. Their

@@ -9,13 +9,15 @@ All numbers are little-endian. A row that was being written when the power went 
 import os
 import struct
 import zlib
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from skerry.chunking import files
 from skerry.chunking.pack_file import to_runs
-from skerry.chunking.recipe import Flags
+from skerry.chunking.recipe import Flags, Numbers
 
 CHUNKS, PIECES = 1, 2
 
@@ -38,7 +40,7 @@ class Journal:
         data = files.read(self._fd, 0, os.fstat(self._fd).st_size)
         self._end = len(head)
         if data.startswith(head):
-            self._end += self._replay(memoryview(data)[len(head) :])
+            self._end += _replay(memoryview(data)[len(head) :], self.done)
             files.set_size(self._fd, self._end)
         else:
             files.set_size(self._fd, 0)
@@ -72,11 +74,30 @@ class Journal:
         """No more is added. The file stays."""
         os.close(self._fd)
 
-    def _replay(self, rows: memoryview) -> int:
-        """Take over the rows up to the first that is damaged. Returns their bytes."""
-        for start in range(0, len(rows) - _ROW.size + 1, _ROW.size):
-            what, first, count, check = _ROW.unpack_from(rows, start)
-            if check != zlib.crc32(rows[start : start + 12]) or what not in self.done:
-                return start
-            self.done[what][first : first + count] = True
-        return len(rows) - len(rows) % _ROW.size
+
+def chunks_of(path: Path | None, name: str, chunks: int) -> Flags:
+    """The chunks that a journal says are done, if there is one of the index `name`. Changes nothing."""
+    done = {CHUNKS: np.zeros(chunks, np.bool_), PIECES: np.zeros(0, np.bool_)}
+    head = _HEAD.pack(_MAGIC, _VERSION, bytes.fromhex(name))
+    with suppress(OSError):
+        data = path.read_bytes() if path is not None else b""
+        if data.startswith(head):
+            _replay(memoryview(data)[len(head) :], done)
+    return done[CHUNKS]
+
+
+def as_flags(numbers: Numbers, count: int) -> Flags:
+    """Numbers of chunks as flags of all of them."""
+    flags = np.zeros(count, np.bool_)
+    flags[numbers] = True
+    return flags
+
+
+def _replay(rows: memoryview, done: Mapping[int, Flags]) -> int:
+    """Take over the rows up to the first that is damaged. Returns their bytes."""
+    for start in range(0, len(rows) - _ROW.size + 1, _ROW.size):
+        what, first, count, check = _ROW.unpack_from(rows, start)
+        if check != zlib.crc32(rows[start : start + 12]) or what not in done:
+            return start
+        done[what][first : first + count] = True
+    return len(rows) - len(rows) % _ROW.size

@@ -15,7 +15,7 @@ _SHIFT = np.uint64(64 - _TABLE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FetchPlan:
+class ChunkPlan:
     """How the chunks of one image come here. Numbers of chunks are those of its index.
 
     A run is `count` chunks of the image, from `first` on, that are `count` chunks of the held image number
@@ -43,7 +43,7 @@ class FetchPlan:
         return [(int(first), int(count), int(chunk)) for first, count, chunk in rows]
 
 
-def plan(target: ImageIndex, held: Sequence[ImageIndex], done: Flags | None = None) -> FetchPlan:
+def plan(target: ImageIndex, held: Sequence[ImageIndex], done: Flags | None = None) -> ChunkPlan:
     """Reuse what is in `held`, from few images rather than many; what is `done` already needs nothing.
 
     Takes milliseconds for each held image of tens of thousands of chunks.
@@ -66,7 +66,7 @@ def plan(target: ImageIndex, held: Sequence[ImageIndex], done: Flags | None = No
     reused = np.flatnonzero(base_of >= 0)
     sizes = np.bincount(base_of[reused], weights=target.length[reused], minlength=len(held))
     first, count = _runs(reused, base_of, chunk_of)
-    return FetchPlan(
+    return ChunkPlan(
         first,
         count,
         base_of[first],

@@ -15,6 +15,7 @@ COMMANDS = {
     "lab": "run a central site and edges on this machine, and cut the lines between them",
     "push": "upload an image file, going on where an earlier attempt broke off",
     "pull": "download an image, going on where an earlier attempt broke off",
+    "plan": "how an image would come to a site, and how long that takes",
     "status": "what a site has, is doing, and knows of its upstream",
     "site": "say which sites belong together: invite, see, label, move and send away",
     "join": "make this machine's site a member of others",

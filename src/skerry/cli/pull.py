@@ -7,14 +7,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlencode
-from uuid import UUID
 
-from skerry.cli import output, progress
+from skerry.cli import output, plan, progress
 from skerry.cli.client import Client, connect, persist, site_argument
-from skerry.core.errors import Conflict, NoData, NotFound, UpstreamAway, WrongBytes
+from skerry.cli.images import find
+from skerry.core.errors import InvalidInput, NoData, UpstreamAway, WrongBytes
 from skerry.core.image import Image
-from skerry.core.wire import image_from_wire
 
 _PIECE = 1 << 20
 
@@ -23,20 +21,34 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("image", metavar="IMAGE", help="its name or id")
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="where to; it appears once the bytes are proven right"
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="where to; it appears once the bytes are proven right",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="bring nothing; print how the image would come to the site"
     )
     site_argument(parser)
 
 
 def run(args: Namespace) -> int:
     """Download; prints what there is now."""
-    asyncio.run(_pull(args))
+    if args.file is None and not args.dry_run:
+        raise InvalidInput("Where is the image to go?", hint="Name a FILE, or say --dry-run.")
+    asyncio.run(_show(args) if args.dry_run else _pull(args))
     return 0
+
+
+async def _show(args: Namespace) -> None:
+    async with connect(args.site) as client:
+        print(await plan.text(client, (await find(client, args.image)).id, "text"))
 
 
 async def _pull(args: Namespace) -> None:
     async with connect(args.site) as client:
-        image = await _find(client, args.image)
+        image = await find(client, args.image)
         if not image.has_data or image.size is None:
             raise NoData(f"Image {image.id} has no data: it is {image.status}.", image=image.id)
         part = args.file.with_name(f"{args.file.name}.{image.id}.part")
@@ -53,25 +65,6 @@ async def _pull(args: Namespace) -> None:
         )
     part.replace(args.file)
     print(f"{args.file}: {output.size(image.size)}, {image.os_hash_algo or 'md5'} is right, image {image.id}")
-
-
-async def _find(client: Client, wanted: str) -> Image:
-    """The image of that id, else the only one of that name. Raises NotFound, Conflict."""
-    if _is_uuid(wanted):
-        try:
-            return image_from_wire(await client.json("GET", f"/v2/images/{wanted}"))
-        except NotFound:
-            pass
-    found = (await client.json("GET", "/v2/images?" + urlencode({"name": wanted})))["images"]
-    if not found:
-        raise NotFound(
-            f"{client.site} has no image {wanted!r}.",
-            hint="An edge may not know the name of a new image yet, but finds it by its id.",
-        )
-    if len(found) > 1:
-        ids = "\n  ".join(str(one["id"]) for one in found)
-        raise Conflict(f"Several images are called {wanted!r}:\n  {ids}\n", hint="Name one by its id.")
-    return image_from_wire(found[0])
 
 
 class _Download:
@@ -123,11 +116,3 @@ class _Download:
         algorithm = (self._image.os_hash_algo if self._image.os_hash_value else None) or "md5"
         self._digest = hashlib.new(algorithm, usedforsecurity=False)
         self.reached = 0
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

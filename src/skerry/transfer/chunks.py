@@ -4,6 +4,8 @@
 """
 
 import math
+from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _PACKED = 1 << 30
 """Bytes of packs that are kept, in case that others ask for the same."""
+
+_MOST_ASKED, _SMALL = 8, 2 << 20
+"""Indexes that are kept for images that have not begun to come, and bytes of one."""
 
 
 class Growing(Protocol):
@@ -52,6 +57,14 @@ class Growing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The file of an index that upstream has sent, and at how many bytes a second it came, 0 for unknown."""
+
+    index: bytes
+    rate: float
+
+
 class Chunks:
     """What is made when it is needed first. `folder` is for packs."""
 
@@ -62,6 +75,18 @@ class Chunks:
         self._folder = folder
         self.growing: dict[str, Growing] = {}
         """Images that come by their chunks at this moment, by their ids."""
+        self._asked: OrderedDict[str, Asked] = OrderedDict()
+
+    def keep(self, image_id: str, asked: Asked) -> None:
+        """Keep the index of an image that may come soon, if it is small."""
+        if len(asked.index) <= _SMALL:
+            self._asked[image_id] = asked
+            while len(self._asked) > _MOST_ASKED:
+                self._asked.popitem(last=False)
+
+    def recall(self, image_id: str, *, drop: bool = True) -> Asked | None:
+        """What was kept of an image; it is dropped, as who begins to fetch it has it from then on."""
+        return self._asked.pop(image_id, None) if drop else self._asked.get(image_id)
 
     def name_of(self, image_id: str) -> str | None:
         """The name of the index of an image that is whole here, if it has one."""

@@ -16,14 +16,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from skerry.chunking import index_file, pack_file
+from skerry.chunking import pack_file
 from skerry.chunking.assemble import Assembly
 from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.pack_stream import MOST_BASES, Arriving, Order, encode_order
 from skerry.chunking.packs import Effort
 from skerry.chunking.part import Part
-from skerry.chunking.plan import FetchPlan, plan
+from skerry.chunking.plan import ChunkPlan, plan
 from skerry.chunking.progress import needed, ready_to
 from skerry.chunking.recipe import Flags, Numbers
 from skerry.core.errors import SkerryError, UpstreamFailed, WrongBytes
@@ -34,6 +34,7 @@ from skerry.transfer.assembling import CHUNKS, INDEX, JOURNAL, SCRATCH, discard_
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.gather import GONE, Gathering, Hands
 from skerry.transfer.persist import persist
+from skerry.transfer.reuse import find, why_whole
 from skerry.transfer.unbroken import unbroken
 from skerry.transfer.way import Task
 from skerry.transfer.whole import Whole, promised_digest
@@ -50,17 +51,8 @@ _SHOWN = 16 << 20
 _SLICE = 32 << 20
 """Bytes that are copied before others have the thread."""
 
-_MOST_HELD = 64
-"""Images that are looked at for chunks."""
-
-_FAST = 30e6
-"""Bytes a second above which packing costs more time than it saves, unless much is held."""
-
 _THIN = 8e6
 """Bytes a second below which packs are worth all the effort that can be made."""
-
-_WORTH = 0.3
-"""The share of an image that has to be held for it to come by its chunks over a fast line."""
 
 _TURNS = 3
 """How often chunks are looked for again after the finished image was wrong."""
@@ -78,8 +70,7 @@ class Delta:
         """
         way = cls(task, chunks, index)
         try:
-            worth = await way._on_thread(way._plan)
-            if rate is not None and rate > _FAST and worth < _WORTH:
+            if why_whole(await way._on_thread(way._plan), rate):
                 await way.close()
                 return None
             way._rate = rate or 0.0
@@ -106,7 +97,7 @@ class Delta:
         self._opened = ExitStack()
         self._damaged: set[str] = set()
         self._index: ImageIndex
-        self._plan_: FetchPlan
+        self._plan_: ChunkPlan
         self._held: list[Held] = []
         self._assembly: Assembly | None = None
         self._useful: list[str] = []
@@ -207,20 +198,13 @@ class Delta:
 
     def _plan(self) -> float:
         """Look at what is held. Returns the share of the image that is."""
-        self._index = index_file.decode(self.index, size=self._task.size)
-        algorithm, expected = promised_digest(self._task.image)
-        if algorithm == "sha512" and self._index.sha512.hex() != expected:
-            raise WrongBytes("its index is of another image")
-        ids = self._chunks.similar(self._task.image)[:_MOST_HELD]
-        held = self._opened.enter_context(self._chunks.holdings.open(ids))
-        self._held = [one for one in held if one.name not in self._damaged]
-        done = None if self._assembly is None else self._assembly.stored
-        all_of_it = plan(self._index, [one.index for one in self._held])
-        self._plan_ = plan(self._index, [one.index for one in self._held], done)
-        worth = sorted(zip(all_of_it.reused_bytes, self._held, strict=True), key=lambda each: -each[0])
-        self._useful = [one.name for size, one in worth if size][:MOST_BASES]
-        total = self._index.data_size
-        return sum(all_of_it.reused_bytes) / total if total else 0.0
+        task = self._task
+        found = find(task.image, task.size, self.index, self._chunks, self._opened, self._damaged)
+        self._index, self._held, self._plan_ = found.index, found.held, found.plan
+        self._useful = found.useful(MOST_BASES)
+        if self._assembly is not None:
+            self._plan_ = plan(self._index, [one.index for one in self._held], self._assembly.stored)
+        return found.share
 
     def _open(self) -> None:
         store, image_id = self._task.store, self._task.image.id

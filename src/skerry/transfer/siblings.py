@@ -109,12 +109,15 @@ class Siblings:
         """Tell what sources there are, UPSTREAM at last, and each time that it changes, until cancelled."""
         await _Watch(self, image_id, index, chunks, hears).run()
 
-    async def meet(self, image_id: str, index: str) -> Met:
-        """Say that the image is here, or about to be, and hear who else has it. Nobody when it fails."""
+    async def meet(self, image_id: str, index: str, *, gives: bool = True) -> Met:
+        """Say that the image is here, or about to be, and hear who else has it. Nobody when it fails.
+
+        Without `gives` nobody is told to ask this site for it.
+        """
         if self._connect is not None:
             with suppress(*NO_ANSWER, SkerryError):
                 body = await self.upstream.meet(
-                    image_id, msgspec.json.encode({"index": index, "gives": self._gives})
+                    image_id, msgspec.json.encode({"index": index, "gives": gives and self._gives})
                 )
                 if body is not None:
                     return _met(body)

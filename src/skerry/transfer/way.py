@@ -1,5 +1,6 @@
 """How the bytes of one image can come here, and what all ways have in common."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -49,6 +50,7 @@ class Task:
         """Bytes have come over the line to upstream."""
         self.upstream.link.heard()
         self.upstream.received += count
+        self.upstream.meter.passed(count, time.monotonic())
         self.held_up(None)
 
 

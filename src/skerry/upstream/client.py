@@ -29,6 +29,7 @@ from skerry.core.errors import (
 )
 from skerry.core.freshness import STALE, Staleness
 from skerry.core.image import Image, Member
+from skerry.core.meter import Meter
 from skerry.core.wire import image_from_wire, member_from_wire
 from skerry.identity.credential import Credential
 from skerry.upstream.link import NO_ANSWER, Link
@@ -87,6 +88,7 @@ class UpstreamImages:
         self.timeout = timeout
         self.received = 0
         """Bytes of images that have come from there since the start."""
+        self.meter = Meter()
 
     async def image(self, image_id: str, *, fallback: bool) -> Known:
         """One record, and what upstream says of its age. Raises NotFound. `fallback` as for Link.call."""
@@ -152,15 +154,16 @@ class UpstreamImages:
             yield response
 
     async def index(
-        self, image_id: str, like: str | None, *, most: int, stall: float
+        self, image_id: str, like: str | None, *, most: int, stall: float, begin: bool = True
     ) -> tuple[bytes, str, float] | None:
         """The file of the index of an image, of at most `most` bytes; None when upstream has none.
 
         Also the name of the index by which it is shortened ("" when it is not), which is `like` or none, and
         at how many bytes a second it came. A pause as for `data`. That is Skerry's own: others answer that
-        they do not know of it.
+        they do not know of it. An upstream that does not have the image begins to fetch it, if `begin`.
         """
-        path = f"/skerry/v1/images/{image_id}/index" + (f"?like={like}" if like else "")
+        query = ({"like": like} if like else {}) | ({} if begin else {"begin": "no"})
+        path = f"/skerry/v1/images/{image_id}/index" + (f"?{urlencode(query)}" if query else "")
         async with self._ask(path, {}, stall) as response:
             if response.status == 503:
                 raise await _failure(response)

@@ -13,7 +13,7 @@ from skerry.chunking.assemble import Assembly
 from skerry.chunking.held import Held
 from skerry.chunking.packing import divide
 from skerry.chunking.packs import Effort, Unpacking, pack
-from skerry.chunking.plan import FetchPlan, plan
+from skerry.chunking.plan import ChunkPlan, plan
 from skerry.chunking.view import View
 from skerry.core.index_name import index_name
 
@@ -187,7 +187,7 @@ class Images:
 
 
 def packed(
-    target: Held, what: FetchPlan, bases: Sequence[Held], effort: Effort = Effort.QUICK
+    target: Held, what: ChunkPlan, bases: Sequence[Held], effort: Effort = Effort.QUICK
 ) -> list[bytes]:
     """The packs that an origin sends for a plan."""
     known = [(base.index, base.sketch) for base in (target, *bases) if base.sketch is not None]

@@ -48,11 +48,15 @@ class _Patience:
 
 
 async def index(request: web.Request, site: Site, caller: Caller) -> web.Response:
-    """GET …/index: the file of the index; with `?like=NAME` shortened for who has the index NAME."""
+    """GET …/index: the file of the index; with `?like=NAME` shortened for who has the index NAME.
+
+    With `?begin=no` an image that is not here does not begin to come.
+    """
     image_id = request.match_info["image_id"]
     known = await readable(site, caller, image_id)
     name, like = site.chunks.name_of(image_id), request.query.get("like", "")
-    coming = None if name is not None else await _coming(site, known.image)
+    begin = request.query.get("begin") != "no"
+    coming = None if name is not None else await _coming(site, known.image, begin=begin)
     if coming is not None:
         name = coming.name
     if name is None:
@@ -65,10 +69,12 @@ async def index(request: web.Request, site: Site, caller: Caller) -> web.Respons
     return web.Response(body=body, headers=headers)
 
 
-async def _coming(site: Site, image: Image) -> Growing | None:
-    """The image on its way here, which begins if it has not: so that it comes once for all who ask."""
+async def _coming(site: Site, image: Image, *, begin: bool) -> Growing | None:
+    """The image on its way here; with `begin` it begins if it has not, so that it comes once for all."""
     if site.edge is None:
         return None
+    if not begin:
+        return site.chunks.growing.get(image.id)
     with suppress(TimeoutError):
         async with asyncio.timeout(_BEGINNING):
             await site.edge.cache.begin(image)
