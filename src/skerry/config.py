@@ -70,11 +70,13 @@ class StoreSection(_Section, frozen=True):
     """`path` is the folder for images; empty means `images` in the data folder.
 
     `others` are folders, each `name=path`, where placements may have copies by the name (`store: fast`): on
-    another disk, say. Copies come into `path` and are moved from there.
+    another disk, say. Copies come into `path` and are moved from there. Each whole copy is read again within
+    `verify_every`, and what is wrong of it brought anew; 0 for never.
     """
 
     path: str = ""
     others: tuple[str, ...] = ()
+    verify_every: Duration = Duration(30 * 86400)
 
 
 class IdentitySection(_Section, frozen=True):

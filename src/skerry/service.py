@@ -40,6 +40,7 @@ from skerry.transfer.chunks import Chunks
 from skerry.transfer.egress import Egress
 from skerry.transfer.indexing import Indexer
 from skerry.transfer.publish import Publisher, Recovered
+from skerry.transfer.scrub import Scrubber
 
 if TYPE_CHECKING:
     from skerry.api.federation import Federation
@@ -233,6 +234,11 @@ async def open_site(
             edge = await make_edge(parts)
         else:
             home = await make_home(parts)
+        scrubber = Scrubber(
+            store, copies, records, publisher, edge.cache if edge is not None else None, clock,
+            every=config.store.verify_every,
+        )  # fmt: skip
+        stack.push_async_callback(scrubber.close)
         site = Site(
             config,
             clock,
@@ -250,10 +256,15 @@ async def open_site(
             federation,
             renewal,
             placing,
+            scrubber,
             Egress(config.transfer.egress),
         )
         indexer = Indexer(store, copies, records, publisher)
-        async with running(_keep_house(site), "housekeeping"), running(indexer.run(), "index"):
+        async with (
+            running(_keep_house(site), "housekeeping"),
+            running(indexer.run(), "index"),
+            running(scrubber.run(), "verify"),
+        ):
             yield site
 
 

@@ -23,6 +23,7 @@ from skerry.transfer.cache import Cache
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.egress import Egress
 from skerry.transfer.imports import Imports
+from skerry.transfer.scrub import Scrubber
 from skerry.transfer.uploads import Uploads
 from skerry.upstream.client import UpstreamImages
 from skerry.upstream.link import Link
@@ -96,7 +97,8 @@ class Site:
     """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
     its readers are answered from, `records` what is on disk, `traffic` what it has been asked, `chunks` its
     images as other sites want them.
-    `federation` is what makes it one of several, `renewal` keeps its key. `egress` is what siblings get.
+    `federation` is what makes it one of several, `renewal` keeps its key. `egress` is what siblings get, `scrubber`
+    reads copies again (an aide has none).
     """
 
     config: Config
@@ -115,5 +117,6 @@ class Site:
     federation: "Federation | None" = None
     renewal: "Renewal | None" = None
     placing: Placing | None = None
+    scrubber: Scrubber | None = None
     egress: Egress = field(default_factory=Egress)
     traffic: Traffic = field(default_factory=Traffic)

@@ -22,7 +22,7 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
-from skerry.api.site import chunks, feed, plans, sites, sources, status, transfers, uploads
+from skerry.api.site import chunks, feed, plans, sites, sources, status, transfers, uploads, verify
 from skerry.api.site import copies as deposits
 from skerry.core.caller import Caller
 from skerry.core.enrolment import JOIN
@@ -116,6 +116,7 @@ LOCAL: Routes = {
     "/skerry/v1/transfers/{image_id}": {"DELETE": transfers.cancel},
     "/skerry/v1/transfers/{image_id}/pause": {"POST": transfers.pause},
     "/skerry/v1/transfers/{image_id}/resume": {"POST": transfers.resume},
+    "/skerry/v1/verify": {"GET": verify.show, "POST": verify.begin},
     "/skerry/v1/rotate": {"POST": sites.rotate},
     "/skerry/v1/cache": {"GET": copies.listing},
     "/skerry/v1/cache/prune": {"POST": copies.prune},

@@ -140,6 +140,8 @@ copies = Table(
     Column("unwanted_since", Double),
     Column("paused", Boolean, nullable=False),
     Column("index", _text(64), nullable=False),
+    Column("verified_at", Double, nullable=False),
+    Column("trouble", _text(255), nullable=False),
 )
 """Bytes at this site. Not tied to `images`: bytes outlive their record until they are removed."""
 

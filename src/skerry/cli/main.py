@@ -24,6 +24,7 @@ COMMANDS = {
     "copy": "what is known of the copies of images at sites",
     "explain": "why an image is at a site or not, and what happens next",
     "transfer": "images on their way to a site: see, pause, resume, cancel",
+    "verify": "read copies again, and have what is wrong of them brought anew",
     "cache": "see and steer the copies that an edge keeps",
 }
 

@@ -25,7 +25,9 @@ class Copy:
     said of a copy that is mirrored no longer, and `unwanted_since` since when it is not. What is `paused` by
     a person is not fetched but for a client.
 
-    `index` is the digest of the index that is kept beside a whole copy, "" while there is none.
+    `index` is the digest of the index that is kept beside a whole copy, "" while there is none. A whole copy
+    was last compared with its digest at `verified_at`; `trouble` says what was wrong then, until that is put
+    right.
     """
 
     image_id: str
@@ -43,6 +45,8 @@ class Copy:
     unwanted_since: float | None = None
     paused: bool = False
     index: str = ""
+    verified_at: float = 0.0
+    trouble: str = ""
 
     @property
     def mirrored(self) -> bool:

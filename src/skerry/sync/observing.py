@@ -44,10 +44,11 @@ def _bad(copies: Iterable[Copy], store: Store) -> set[str]:
 
 def _observed(copy: Copy, cache: Cache | None, bad: bool, store: str) -> Observed:
     retry_at, error = cache.next_try(copy.image_id) if cache else (None, "")
+    whole = copy.state is CopyState.COMPLETE
     pin = PinnedBy.PERSON if copy.pinned else PinnedBy.RULE if copy.placed else None
     return Observed(
         image_id=copy.image_id,
-        state=Held.BAD if bad else _HELD[copy.state],
+        state=Held.BAD if bad or (copy.trouble and whole) else _HELD[copy.state],
         size=copy.size or 0,
         here=copy.durable,
         cached=copy.cached,
@@ -59,6 +60,6 @@ def _observed(copy: Copy, cache: Cache | None, bad: bool, store: str) -> Observe
         keep=copy.keep,
         unwanted_since=copy.unwanted_since,
         retry_at=retry_at,
-        error=error,
+        error=error or copy.trouble,
         store=store,
     )

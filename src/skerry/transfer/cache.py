@@ -15,14 +15,14 @@ from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies, Rule
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
-from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, WrongBytes
+from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, StoreFailed, WrongBytes
 from skerry.core.eviction import make_room, occupied
 from skerry.core.image import Image
 from skerry.stores.base import Store
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
-from skerry.transfer.publish import Publisher
+from skerry.transfer.publish import Damage, Publisher
 from skerry.transfer.queue import Order, Queue
 from skerry.transfer.siblings import Siblings
 from skerry.transfer.throttle import Throttle
@@ -191,6 +191,12 @@ class Cache:
             await self._publisher.requeue(image_id)
         self._work.set()
 
+    async def reopen(self, image_id: str, seed: Callable[[], Damage | None]) -> Damage | None:
+        """Have what is wrong of a copy fetched anew, and nothing else, see `Publisher.reopen`."""
+        damage = await self._publisher.reopen(image_id, seed)
+        self._work.set()
+        return damage
+
     async def evict(self, image_id: str) -> None:
         """Give up a copy whose room is needed, unless somebody reads it."""
         async with self._admission:
@@ -271,6 +277,8 @@ class Cache:
         copy = self._copies.get(image.id)
         if copy is None or copy.state is not CopyState.COMPLETE or copy.size != image.size:
             return None
+        if not copy.cached:
+            check_right(copy)
         try:
             delivery = Delivery.whole(self._store.path(image.id))
         except (NotFound, FileNotFoundError):
@@ -496,6 +504,16 @@ class Cache:
     def _new(self, image: Image) -> Copy:
         now = self._clock.now().timestamp()
         return Copy(image.id, CopyState.QUEUED, size=image.size, cached=True, last_used=now, since=now)
+
+
+def check_right(copy: Copy | None) -> None:
+    """Raise StoreFailed when the bytes that are here are known to be wrong."""
+    if copy is not None and copy.trouble:
+        raise StoreFailed(
+            f"The bytes of image {copy.image_id} are damaged at its home: {copy.trouble}.",
+            hint=f"Bring the file back from a backup or another site, then: skerry verify {copy.image_id}",
+            image=copy.image_id,
+        )
 
 
 def _log_failure(what: str, error: Exception) -> None:

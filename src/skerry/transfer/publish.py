@@ -45,6 +45,14 @@ class Durable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """So many bytes of a copy are wrong, and what a person is told of it."""
+
+    size: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """What `recover` found after a crash or by damage; all zero and empty after an orderly stop."""
 
@@ -101,6 +109,24 @@ class Publisher:
         Raises NoSpace, and NotFound when it is not whole here.
         """
         await self._alone(image_id, self._move(image_id, store))
+
+    async def note_verified(self, image_id: str, trouble: str) -> None:
+        """A whole copy has just been compared with its digest; `trouble` is what is wrong, if anything is."""
+
+        def rule(copy: Copy | None) -> Copy | None:
+            if copy is None or copy.state is not CopyState.COMPLETE:
+                return copy
+            return replace(copy, verified_at=self._clock.now().timestamp(), trouble=trouble)
+
+        await self._alone(image_id, self._copies.change(image_id, rule))
+
+    async def reopen(self, image_id: str, seed: Callable[[], Damage | None]) -> Damage | None:
+        """Make a damaged copy one that is on its way again.
+
+        `seed`, called on a thread, has the files of an assembly say what of it is right, and returns what is
+        not; None leaves the copy as it is. So it stays when it is not whole, or is the image itself.
+        """
+        return await self._alone(image_id, self._reopen(image_id, seed))
 
     async def checkpoint(
         self,
@@ -210,6 +236,24 @@ class Publisher:
         if copy is None or copy.state is not CopyState.COMPLETE:
             raise NotFound(f"Image {image_id} is not whole here.", image=image_id)
         await asyncio.to_thread(self._store.move, image_id, store)
+
+    async def _reopen(self, image_id: str, seed: Callable[[], Damage | None]) -> Damage | None:
+        known = self._copies.get(image_id)
+        if known is None or known.state is not CopyState.COMPLETE or not known.cached:
+            return None
+        damage = await asyncio.to_thread(seed)
+        if damage is None:
+            return None
+        half, durable = CopyState.PARTIAL, max(0, (known.size or 0) - damage.size)
+
+        def rule(copy: Copy | None) -> Copy | None:
+            return copy and replace(copy, state=half, durable=durable, index="", trouble=damage.says)
+
+        await self._copies.change(image_id, rule)
+        reached("reopen.recorded")
+        await asyncio.to_thread(self._store.retract, image_id, f"{image_id}.{CHUNKS}")
+        await asyncio.to_thread(self._store.beside.delete, image_id)
+        return damage
 
     async def _checkpoint(
         self, image_id: str, partial: Durable, size: int | None, cached: bool, rule: Rule | None
@@ -367,6 +411,8 @@ class Publisher:
                 last_used=now,
                 since=since,
                 index=index,
+                verified_at=now if state is CopyState.COMPLETE else known.verified_at,
+                trouble="" if state is CopyState.COMPLETE else known.trouble,
             )
 
         return rule

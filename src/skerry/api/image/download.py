@@ -18,6 +18,7 @@ from skerry.core.copy import Copy, CopyState
 from skerry.core.errors import Busy
 from skerry.core.image import Image
 from skerry.core.ranges import requested
+from skerry.transfer.cache import check_right
 from skerry.transfer.delivery import Delivery
 
 
@@ -64,7 +65,9 @@ async def _delivery(site: Site, image: Image, offset: int) -> AsyncIterator[Deli
         async with site.edge.cache.reading(image, offset) as delivery:
             yield delivery
         return
-    if image.home is not None and not _here(site.copies.get(image.id)):
+    copy = site.copies.get(image.id)
+    check_right(copy)
+    if image.home is not None and not _here(copy):
         raise Busy(f"The bytes of image {image.id} have not come from {image.home} yet.", retry_after=30)
     delivery = Delivery.whole(site.store.path(image.id))
     try:

@@ -99,6 +99,8 @@ def upgrade() -> None:
         sa.Column("unwanted_since", sa.Double),
         sa.Column("paused", sa.Boolean, nullable=False),
         sa.Column("index", _text(64), nullable=False),
+        sa.Column("verified_at", sa.Double, nullable=False),
+        sa.Column("trouble", _text(255), nullable=False),
         sa.PrimaryKeyConstraint("image_id", name="copies_pkey"),
     )
     op.create_table(
