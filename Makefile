@@ -10,7 +10,7 @@ run: .venv/.run
 	@exec $(BIN)/skerry lab --edge lyon
 
 test: .venv/.test
-	@$(BIN)/python -m pytest -q --numprocesses 2 tests --ignore tests/peers
+	@$(BIN)/python -m pytest -q --numprocesses 3 --dist worksteal tests --ignore tests/peers
 
 lint: .venv/.lint
 	@$(BIN)/ruff check --quiet

@@ -71,7 +71,6 @@ class Herd:
     async def add(self, name: str, group: asyncio.TaskGroup, stack: AsyncExitStack) -> None:
         """Have one more site follow."""
         membership = open_membership(config_of(self._folder, name), self._clock.now())
-        assert membership is not None
         session = Federation(membership, self._clock).session()
         session.trace_configs.append(self._trace())
         stack.push_async_callback(session.close)

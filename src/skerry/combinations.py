@@ -32,6 +32,11 @@ def check_combinations(config: "Config", source: str) -> None:
         raise refuse(
             "[identity] htpasswd", "is needed with http_basic", 'Write htpasswd = "/etc/skerry/htpasswd".'
         )
+    for other in config.store.others:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*=/.+", other):
+            raise refuse(
+                "[store] others", f"has {other!r}", 'Write name=/path for each: others = ["fast=/mnt/nvme"].'
+            )
     needs_keystone = config.identity.method == "keystone" or config.upstream.auth == "keystone"
     if needs_keystone and not config.keystone.auth_url:
         raise refuse(

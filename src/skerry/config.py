@@ -67,9 +67,14 @@ class DatabaseSection(_Section, frozen=True):
 
 
 class StoreSection(_Section, frozen=True):
-    """`path` is the folder for images; empty means `images` in the data folder."""
+    """`path` is the folder for images; empty means `images` in the data folder.
+
+    `others` are folders, each `name=path`, where placements may have copies by the name (`store: fast`): on
+    another disk, say. Copies come into `path` and are moved from there.
+    """
 
     path: str = ""
+    others: tuple[str, ...] = ()
 
 
 class IdentitySection(_Section, frozen=True):
@@ -238,6 +243,21 @@ class Config(_Section, frozen=True):
     def images(self) -> Path:
         """The folder for image bytes."""
         return Path(self.store.path) if self.store.path else self.data / "images"
+
+    @property
+    def other_stores(self) -> dict[str, Path]:
+        """The folders of `[store] others` by name."""
+        return {name: Path(path) for name, _, path in (one.partition("=") for one in self.store.others)}
+
+    @property
+    def membership(self) -> Path:
+        """The file that says whom this site has joined, if it has."""
+        return self.data / "identity" / "membership.json"
+
+    @property
+    def alone(self) -> bool:
+        """Whether this site belongs to no others: it has joined none, and listens to none."""
+        return not self.sites.listen and not self.membership.exists()
 
     @property
     def database_url(self) -> str:

@@ -1,4 +1,4 @@
-"""What each kind of site is made of: a home, an edge that asks its upstream, a member of a tree of sites."""
+"""What a site is made of that is home to images, or an edge of an upstream. `members` has the third kind."""
 
 import asyncio
 import logging
@@ -10,49 +10,28 @@ from typing import Any
 
 import aiohttp
 
-from skerry.api.context import Edge, Feed, Home, Placing
+from skerry.api.context import Edge, Home
 from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
 from skerry.catalog.heartbeat import beat
-from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock
 from skerry.core.errors import (
     ConfigError,
     IdentityAway,
-    NoSpace,
     SkerryError,
     UpstreamAway,
     UpstreamFailed,
 )
-from skerry.core.feed.entry import Stream
-from skerry.core.image import Image
-from skerry.core.placement.knowledge import Report
-from skerry.core.placement.plan import Plan
 from skerry.identity.connect import upstream_credential
-from skerry.identity.credential import FixedCredential
 from skerry.stores.filesystem import FilesystemStore
-from skerry.sync.above import Above
-from skerry.sync.belonging import Belonging
-from skerry.sync.directions import FromFeed
-from skerry.sync.follower import Follower
-from skerry.sync.knowing import Knowing
-from skerry.sync.observing import observe
-from skerry.sync.placements import Placements
-from skerry.sync.planning import Planning
-from skerry.sync.reconciler import Reconciler
-from skerry.sync.replica import ReplicaCatalogue
-from skerry.sync.reporter import Reporter, reports
-from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.chunks import Chunks
-from skerry.transfer.deposits import Deposits
 from skerry.transfer.imports import Imports
 from skerry.transfer.intake import Intake
 from skerry.transfer.publish import Publisher
-from skerry.transfer.sending import Sending
 from skerry.transfer.siblings import Connect, Siblings
 from skerry.transfer.uploads import Uploads
 from skerry.transfer.web import Web, destinations
@@ -123,7 +102,7 @@ async def make_edge(parts: Parts) -> Edge:
     except (UpstreamAway, UpstreamFailed, IdentityAway) as error:
         log.warning("the credential for upstream could not be checked yet: %s", error)
     catalogue = await (_remote(parts, upstream) if parts.replica is None else _replicated(parts))
-    return Edge(upstream, catalogue, await _cache(parts, upstream, catalogue))
+    return Edge(upstream, catalogue, await make_cache(parts, upstream, catalogue))
 
 
 async def _remote(parts: Parts, upstream: UpstreamImages) -> EdgeCatalogue:
@@ -149,9 +128,10 @@ async def _replicated(parts: Parts) -> EdgeCatalogue:
     return catalogue
 
 
-async def _cache(
+async def make_cache(
     parts: Parts, upstream: UpstreamImages, catalogue: EdgeCatalogue, connect: Connect | None = None
 ) -> Cache:
+    """The copies of the images of `upstream`; `connect` reaches a sibling."""
     config = parts.config
     siblings = Siblings(upstream, connect, gives=config.transfer.egress > 0)
     parts.stack.push_async_callback(siblings.close)
@@ -163,104 +143,6 @@ async def _cache(
     await cache.start()
     parts.stack.push_async_callback(cache.close)
     return cache
-
-
-def make_journal(config: Config, clock: Clock, database: Database, belonging: Belonging) -> Journal:
-    """The journal of a site that is one of several."""
-    return Journal(database, belonging.name, belonging.key, clock, head_lifetime=config.feed.head_lifetime)
-
-
-async def make_member(parts: Parts, belonging: Belonging, journal: Journal) -> tuple[Edge | None, Feed]:
-    """What makes a site one of several; the centre has no upstream to live from."""
-    if entered := await parts.records.backfill():
-        log.info("the journal begins with %d images that were here before it", entered)
-    family = belonging.family(journal)
-    if belonging.upstream is None:
-        source = Source(journal, parts.records, family, gone=parts.publisher.evict, follows=False)
-        deposits = _deposits(parts, claim=_check_space(parts.store), done=lambda: None, cached=False)
-        return None, Feed(journal, family, source, deposits, None, belonging.peer)
-    config, clock = parts.config, parts.clock
-    session = belonging.session()
-    parts.stack.push_async_callback(session.close)
-    upstream = UpstreamImages(
-        belonging.upstream, session, FixedCredential(), timeout=config.upstream.timeout, clock=clock
-    )
-    parts.stack.push_async_callback(upstream.link.close)
-    catalogue = ReplicaCatalogue(
-        parts.records,
-        journal,
-        clock,
-        lambda: follower.contact,
-        silent_after=config.feed.silent_after,
-    )
-
-    def connect(name: str, url: str) -> UpstreamImages:
-        return UpstreamImages(
-            url, belonging.session(name), FixedCredential(), timeout=config.upstream.timeout, clock=clock
-        )
-
-    cache = await _cache(parts, upstream, catalogue, connect)
-    sending = Sending(parts.store, parts.copies, upstream, stall=config.upstream.stall)
-    follower = Follower(
-        journal,
-        parts.records,
-        family,
-        Above(upstream),
-        upstream.link,
-        clock,
-        gone=cache.forget,
-        wanted=sending.wanted,
-    )
-    await parts.stack.enter_async_context(running(sending.run(), "send-bytes"))
-    await parts.stack.enter_async_context(running(follower.run(), "feed"))
-    source = Source(journal, parts.records, family, gone=cache.forget, follows=True)
-    deposits = _deposits(parts, claim=cache.give_way, done=sending.look_again, cached=True)
-    feed = Feed(journal, family, source, deposits, follower, belonging.peer)
-    return Edge(upstream, catalogue, cache), feed
-
-
-async def make_placing(parts: Parts, journal: Journal, centre: str, edge: Edge | None) -> Placing:
-    """What makes a site what its placements say. To be called when it is all there."""
-    planning = Planning(journal.home, FromFeed(journal, Stream(centre)), parts.records, parts.clock)
-    reconciler = None
-    if edge is not None:
-        reconciler = Reconciler(
-            journal.home, planning, parts.copies, parts.store, edge.cache, parts.clock,
-            reporter=Reporter(parts.database, journal),
-        )  # fmt: skip
-        await parts.stack.enter_async_context(running(reconciler.run(), "reconcile"))
-
-    async def own() -> dict[str, Report]:
-        if reconciler is not None:
-            return await reconciler.reports()
-        here = await observe(parts.copies, parts.store, None)
-        return reports(here, (), Plan(()), parts.clock.now().timestamp())
-
-    knowing = Knowing(
-        journal.home, planning, parts.records, journal, own, parts.clock,
-        silent_after=max(parts.config.feed.silent_after, parts.config.feed.head_lifetime),
-    )  # fmt: skip
-    return Placing(Placements(planning, knowing, parts.database, journal), knowing, reconciler)
-
-
-def _deposits(
-    parts: Parts, *, claim: Callable[[Image], Awaitable[None]], done: Callable[[], None], cached: bool
-) -> Deposits:
-    api = parts.config.api
-    return Deposits(
-        parts.store, parts.copies, parts.records, parts.publisher,
-        claim=claim, done=done, cached=cached, least=api.min_rate, window=api.slow_after,
-    )  # fmt: skip
-
-
-def _check_space(store: FilesystemStore) -> Callable[[Image], Awaitable[None]]:
-    """At a site whose copies are not evicted there is room, or there is not."""
-
-    async def check(image: Image) -> None:
-        if (image.size or 0) > await asyncio.to_thread(store.free):
-            raise NoSpace(f"There is no space left for image {image.id}.", hint="Free space at this site.")
-
-    return check
 
 
 @asynccontextmanager

@@ -31,7 +31,6 @@ from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
 from skerry.core.errors import ConfigError, SkerryError
 from skerry.identity.connect import connect
-from skerry.identity.membership import Folder
 from skerry.identity.policy import Policy
 from skerry.service import listening, open_site, runner_of, told_to_stop
 from skerry.stores.filesystem import FilesystemStore
@@ -182,7 +181,7 @@ async def _help(
 
 async def _part(config: Config, clock: Clock, place: _Place, stack: AsyncExitStack) -> Site | None:
     """What an aide needs to read records by itself. At a site that lives from others the leader does that."""
-    if config.upstream.url or Folder(config).membership.exists():
+    if config.upstream.url or config.membership.exists():
         return None
     database = Database(config.database_url, read_only=True)
     stack.push_async_callback(database.close)
@@ -193,7 +192,7 @@ async def _part(config: Config, clock: Clock, place: _Place, stack: AsyncExitSta
     identity = connect(config, policy, clock, saves=False)
     stack.push_async_callback(identity.close)
     catalogue = Onlooker(records, place.mark.read)
-    copies, store = Copies(database, clock), FilesystemStore(config.images)
+    copies, store = Copies(database, clock), FilesystemStore(config.images, config.other_stores)
     return Site(
         config, clock, identity, policy, records, catalogue, copies, store, clock.now(),
         Chunks(store, copies, records, config.data / "packs"), home=None, edge=None,

@@ -1,4 +1,4 @@
-"""The only wiring, with `kinds`: from settings to a running site, and back down in order."""
+"""The only wiring, with `kinds` and `members`: from settings to a running site, and back down in order."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -16,39 +16,34 @@ from msgspec.structs import replace
 from skerry.api.app import application
 from skerry.api.context import Edge, Feed, Site
 from skerry.api.door import Door
-from skerry.api.federation import Federation
-from skerry.api.renewal import Renewal
 from skerry.catalog.copies import Copies
 from skerry.catalog.database import Database
 from skerry.catalog.records import Records
 from skerry.claim import Claim
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
-from skerry.core.enrolment import Token
 from skerry.core.errors import (
     ConfigError,
 )
 from skerry.identity.connect import connect
-from skerry.identity.joining import join as join_others
-from skerry.identity.membership import Belongs, open_membership
 from skerry.identity.policy import Policy
 from skerry.kinds import (
     Parts,
     make_edge,
     make_home,
-    make_journal,
-    make_member,
-    make_placing,
     open_replica,
     running,
     write_down,
 )
 from skerry.stores.filesystem import FilesystemStore
-from skerry.sync.belonging import Belonging
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.egress import Egress
 from skerry.transfer.indexing import Indexer
 from skerry.transfer.publish import Publisher, Recovered
+
+if TYPE_CHECKING:
+    from skerry.api.federation import Federation
+    from skerry.sync.belonging import Belonging
 
 log = logging.getLogger(__name__)
 
@@ -93,37 +88,6 @@ async def upgrade(config: Config) -> str | None:
         before = await database.version()
         await database.open()
         return before
-
-
-async def join(config: Config, url: str, token: Token) -> Belongs:
-    """Have a site that does not run join others; raises what `identity.joining.join` does."""
-    async with AsyncExitStack() as stack:
-        stack.enter_context(Claim(config.data)).take()
-        return await join_others(config, url, token)
-
-
-async def begin_anew(config: Config, clock: Clock, belonging: Belonging | None = None) -> int:
-    """Begin the records of a site that does not run anew, after it was restored from a backup.
-
-    Returns the new epoch. Raises ConfigError, also when the site runs, or stands alone. `belonging` as for
-    `open_site`.
-    """
-    async with AsyncExitStack() as stack:
-        stack.enter_context(Claim(config.data)).take()
-        membership = await asyncio.to_thread(open_membership, config, clock.now())
-        if membership is not None:
-            belonging = Federation(membership, clock)
-        if belonging is None:
-            raise ConfigError(
-                "This site stands alone: nobody follows its records.",
-                hint="Only the records of a site that is one of several can begin anew.",
-            )
-        database = Database(config.database_url)
-        stack.push_async_callback(database.close)
-        await database.open()
-        journal = make_journal(config, clock, database, belonging)
-        await journal.load()
-        return await journal.begin_anew()
 
 
 @asynccontextmanager
@@ -183,7 +147,7 @@ async def _enter(
     door: Door,
     server: "web.Server",
     stack: AsyncExitStack,
-    federation: Federation | None = None,
+    federation: "Federation | None" = None,
 ) -> str:
     """Let connections in at an address, over TLS those of a federation; returns what it turned out to be."""
     host, port = address
@@ -211,7 +175,7 @@ async def _end_polls(feed: Feed, app: web.Application) -> None:
 
 @asynccontextmanager
 async def open_site(
-    config: Config, clock: Clock, belonging: Belonging | None = None, *, claimed: bool = False
+    config: Config, clock: Clock, belonging: "Belonging | None" = None, *, claimed: bool = False
 ) -> AsyncIterator[Site]:
     """Put a site together, recover what a crash left, and take it apart again.
 
@@ -221,15 +185,19 @@ async def open_site(
     async with AsyncExitStack() as stack:
         if not claimed:
             stack.enter_context(Claim(config.data)).take()
-        federation = None
-        membership = await asyncio.to_thread(open_membership, config, clock.now())
-        if membership is not None:
-            belonging = federation = Federation(membership, clock)
-            config = replace(config, site=replace(config.site, name=membership.name))
+        federation = journal = None
+        if belonging is None and not config.alone:
+            from skerry.members import open_federation
+
+            belonging = federation = await open_federation(config, clock)
+            config = replace(config, site=replace(config.site, name=federation.name))
         database = Database(config.database_url)
         stack.push_async_callback(database.close)
         await database.open()
-        journal = None if belonging is None else make_journal(config, clock, database, belonging)
+        if belonging is not None:
+            from skerry.members import make_journal
+
+            journal = make_journal(config, clock, database, belonging)
         replica = open_replica(config, stack)
         records = Records(replica or database, clock, journal=journal)
         copies = Copies(database, clock)
@@ -241,7 +209,7 @@ async def open_site(
         if replica is None:
             await records.load()
         await copies.load()
-        store = FilesystemStore(config.images)
+        store = FilesystemStore(config.images, config.other_stores)
         publisher = Publisher(store, records, copies, clock)
         policy = Policy(config.policy)
         identity = connect(config, policy, clock)
@@ -251,12 +219,16 @@ async def open_site(
         recovered = await publisher.recover()
         if recovered != Recovered():
             log.warning("recovered: %s", recovered)
-        home = edge = feed = placing = None
+        home = edge = feed = placing = renewal = None
         if belonging is not None and journal is not None:
+            from skerry.api.renewal import Renewal
+            from skerry.members import make_member, make_placing
+
             home = await make_home(parts)
             edge, feed = await make_member(parts, belonging, journal)
             if federation is not None:
-                placing = await make_placing(parts, journal, federation.membership.centre, edge)
+                placing = await make_placing(parts, journal, federation, policy, edge)
+                renewal = Renewal(federation, clock)
         elif config.upstream.url:
             edge = await make_edge(parts)
         else:
@@ -276,7 +248,7 @@ async def open_site(
             edge,
             feed,
             federation,
-            None if federation is None else Renewal(federation, clock),
+            renewal,
             placing,
             Egress(config.transfer.egress),
         )

@@ -35,16 +35,16 @@ class CountingReader(Database):
 
 
 @pytest.fixture
-async def reader(database: Database, database_url: str) -> AsyncIterator[CountingReader]:
-    reader = CountingReader(database_url, read_only=True)
-    await reader.open()
-    yield reader
-    await reader.close()
+async def counting(database: Database, database_url: str) -> AsyncIterator[CountingReader]:
+    counting = CountingReader(database_url, read_only=True)
+    await counting.open()
+    yield counting
+    await counting.close()
 
 
 @pytest.fixture
-async def there(reader: CountingReader, clock: ManualClock) -> Records:
-    records = Records(reader, clock)
+async def there(counting: CountingReader, clock: ManualClock) -> Records:
+    records = Records(counting, clock)
     await records.load()
     return records
 
@@ -83,22 +83,22 @@ async def test_every_change_is_seen_by_whoever_asks_after_it(
 
 
 async def test_what_has_not_changed_is_known_by_heart(
-    records: Records, onlooker: Onlooker, reader: CountingReader, new_image: NewImage
+    records: Records, onlooker: Onlooker, counting: CountingReader, new_image: NewImage
 ) -> None:
     kept, changing = [await records.create(new_image(n)) for n in (1, 2)]
     for image in (kept, changing):
         await onlooker.get(image.id)
     await listed(onlooker)
 
-    before = reader.reads
+    before = counting.reads
     for _ in range(3):
         await onlooker.get(kept.id)
         await listed(onlooker)
-    assert reader.reads == before
+    assert counting.reads == before
 
     await records.change(changing.id, lambda one: replace(one, name="new"))
     await onlooker.get(kept.id)
-    assert reader.reads == before + 1, "one look at what is new, none at what is not"
+    assert counting.reads == before + 1, "one look at what is new, none at what is not"
 
 
 async def test_more_changes_than_can_be_named_are_seen_as_well(
@@ -157,22 +157,22 @@ async def test_a_catalogue_without_counters_is_empty_and_says_so(
         await there.get(image.id)
 
 
-async def test_a_database_that_is_only_read_cannot_be_written(reader: CountingReader) -> None:
+async def test_a_database_that_is_only_read_cannot_be_written(counting: CountingReader) -> None:
     for attempt in (rows.next_revision, lambda connection: connection.execute(text("DELETE FROM images"))):
         with pytest.raises(StoreFailed, match="read"):
-            await reader.write(attempt)
+            await counting.write(attempt)
         with pytest.raises(StoreFailed, match="read"):
-            await reader.read(attempt)
+            await counting.read(attempt)
 
 
 async def test_a_database_of_another_version_is_not_read(
-    database: Database, reader: CountingReader, other_database_url: str
+    database: Database, counting: CountingReader, other_database_url: str
 ) -> None:
     await database.write(
         lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     )
     with pytest.raises(ConfigError, match="version 0000"):
-        await reader.open()
+        await counting.open()
 
     empty = Database(other_database_url, read_only=True)
     with pytest.raises(ConfigError, match="version None"):

@@ -184,3 +184,82 @@ def test_a_crash_while_publishing_leaves_whole_bytes_in_one_place(
     again = reopen()
     places = [again.partial(key).size() for key in again.partials()] + [again.size(i) for i in again.ids()]
     assert places == [5]
+
+
+FAST: dict[str, Callable[[Path], Store]] = {
+    "filesystem": lambda root: FilesystemStore(root / "store", {"fast": root / "fast", "slow": root / "slow"})
+}
+
+
+@pytest.fixture(params=FAST)
+def with_others(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Open a store that has other places, as after a restart."""
+    make = FAST[request.param]
+    return lambda: make(tmp_path)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_bytes_that_are_moved_are_read_as_before_and_said_to_be_elsewhere(
+    with_others: Callable[[], Store], tmp_path: Path
+) -> None:
+    store = with_others()
+    data = b"a" + bytes(2 << 20)
+    partial = arrived(store, b"a")
+    partial.truncate(len(data))
+    store.publish(partial, ONE)
+    store.publish(arrived(store, b"two", TWO), TWO)
+    with store.path(ONE).open("rb") as reader:
+        for name in ("fast", "slow", "slow"):
+            store.move(ONE, name)
+            assert store.elsewhere() == {ONE: name}
+            assert store.path(ONE).read_bytes() == data
+            assert store.path(ONE).stat().st_blocks * 512 < len(data), "holes stay holes"
+        assert reader.read() == data, "who reads goes on to the end"
+    assert (files(tmp_path / "fast"), files(tmp_path / "slow")) == ([], [ONE])
+    assert (store.size(ONE), sorted(store.ids())) == (len(data), [ONE, TWO])
+    assert with_others().elsewhere() == {ONE: "slow"}
+
+
+@pytest.mark.parametrize("end", ["delete", "set_aside"])
+def test_what_was_moved_goes_with_its_image(
+    with_others: Callable[[], Store], tmp_path: Path, end: str
+) -> None:
+    store = with_others()
+    store.publish(arrived(store, b"bytes"), ONE)
+    store.move(ONE, "fast")
+    getattr(store, end)(ONE)
+    assert (list(store.ids()), files(tmp_path / "fast")) == ([], [])
+
+
+def test_a_crash_during_a_move_leaves_the_bytes_where_they_were(
+    with_others: Callable[[], Store], tmp_path: Path
+) -> None:
+    store = with_others()
+    store.publish(arrived(store, b"bytes"), ONE)
+
+    def die(label: str) -> None:
+        assert label == "store.copied"
+        raise SystemExit
+
+    write_points.set_hook(die)
+    try:
+        with pytest.raises(SystemExit):
+            store.move(ONE, "fast")
+    finally:
+        write_points.set_hook(None)
+    store = with_others()
+    assert (store.tidy(), store.tidy()) == (1, 0)
+    assert (store.elsewhere(), store.path(ONE).read_bytes()) == ({}, b"bytes")
+    assert files(tmp_path / "fast") == []
+
+
+def test_a_place_that_is_not_there_is_refused(with_others: Callable[[], Store]) -> None:
+    store = with_others()
+    store.publish(arrived(store, b"bytes"), ONE)
+    with pytest.raises(SkerryError, match="no store nowhere"):
+        store.move(ONE, "nowhere")
+    with pytest.raises(NotFound):
+        store.move(TWO, "fast")

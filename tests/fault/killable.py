@@ -36,12 +36,26 @@ sys.exit(main(["serve"]))
 """
 
 OF_A_TREE = {
-    "journal.entered", "feed.applied", "deposit.written",
+    "store.copied", "journal.entered", "feed.applied", "deposit.written",
     "sites.token-used", "join.answered", "join.certified", "identity.certified",
 }  # fmt: skip
 """Write points that only a site which belongs to others passes."""
 
+OF_INDEXES = {"index.durable", "index.recorded"}
+"""Write points of any image that is whole and not tiny, some time after that."""
+
 Body = bytes | AsyncIterator[bytes] | None
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The files with bytes of images, whole or not, in the folder of a store.
+
+    Asserts that every index and every sketch beside them is one of an image that is whole.
+    """
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    beside = {path for path in files if path.parts[0] in (".index", ".sketch") and path.suffix != ".new"}
+    assert {path.name for path in beside} <= {str(path) for path in files}
+    return [path for name, path in files.items() if name.parts[0] not in (".index", ".sketch")]
 
 
 class Killable:
@@ -163,11 +177,7 @@ class Killable:
                         expected[f".incoming/{image['id']}"] = offset
                 case status:
                     raise AssertionError(f"image {image['id']} is {status} though nothing moves")
-        files = {
-            str(path.relative_to(self.images)): path.stat().st_size
-            for path in self.images.rglob("*")
-            if path.is_file()
-        }
+        files = {str(path.relative_to(self.images)): path.stat().st_size for path in images_in(self.images)}
         assert files == expected
 
 

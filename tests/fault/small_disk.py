@@ -14,6 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.fault.killable import images_in
+
 _UNSHARE = ("unshare", "--mount", "--map-root-user")
 _DISK = "40m"
 _SITE = """
@@ -86,12 +88,8 @@ class SmallSite:
 
     def bytes_of(self, *image_ids: str) -> bool:
         """Whether these are the images whose bytes are on the disk, with nothing half done beside them."""
-        files = {
-            str(file.relative_to(self.disk / "images"))
-            for file in (self.disk / "images").rglob("*")
-            if file.is_file()
-        }
-        return files == set(image_ids)
+        images = self.disk / "images"
+        return {str(file.relative_to(images)) for file in images_in(images)} == set(image_ids)
 
     def has_come(self, image_id: str, size: int) -> bool:
         """Whether so many bytes of an image on its way are on the disk."""

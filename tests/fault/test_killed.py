@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 import skerry
-from tests.fault.killable import OF_A_TREE, Killable, killable
+from tests.fault.killable import OF_A_TREE, OF_INDEXES, Killable, killable
 from tests.functional.sites import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,7 +118,7 @@ async def test_every_write_point_of_a_home_is_one_that_a_case_below_dies_at() ->
         for label in re.findall(r'reached\("(.+?)"\)', file.read_text())
     }
     died_at = {label for operation in OPERATIONS.values() for label in operation.labels}
-    assert written - OF_A_CACHE - OF_A_TREE == died_at
+    assert written - OF_A_CACHE - OF_INDEXES - OF_A_TREE == died_at
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -213,6 +213,26 @@ async def test_a_site_killed_at_any_moment_of_an_upload_starts_again_by_itself(s
         await site.end()
         await sending
         await site.start()
+        await site.check_whole()
+
+
+@pytest.mark.parametrize("label", sorted(OF_INDEXES))
+async def test_a_site_killed_while_it_keeps_an_index_has_the_image_and_makes_the_index_again(
+    tmp_path: Path, label: str
+) -> None:
+    data = os.urandom(2 * MiB)
+    async with killable(tmp_path) as site:
+        image = await site.create()
+        site.die_at(label)
+        assert (await site.call("PUT", f"/v2/images/{image}/file", data))[0] == 204
+        await site.died()
+        await site.start()
+        assert (await site.call("GET", f"/v2/images/{image}/file"))[2] == data
+        async with asyncio.timeout(20):
+            while (answer := await site.call("GET", f"/skerry/v1/images/{image}/index"))[0] == 404:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        _, headers, index = answer
+        assert headers["ETag"] == f'"{hashlib.sha256(index).hexdigest()}"'
         await site.check_whole()
 
 

@@ -13,7 +13,7 @@ from skerry.core.clock import SystemClock
 from skerry.core.feed import lines
 from skerry.core.feed.entry import Stream
 from skerry.core.feed.journal import Trouble
-from skerry.service import begin_anew
+from skerry.members import begin_anew
 from skerry.sync import follower
 from tests.functional.kin import FixedBelonging, Kin, kin
 from tests.functional.sites import Api, eventually, noise, settings

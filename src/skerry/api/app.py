@@ -16,7 +16,6 @@ from aiohttp import hdrs, web
 from skerry.api.bodies import refuse_body
 from skerry.api.context import Site
 from skerry.api.errors import answer_error, answer_status, status_of
-from skerry.api.federation import connection_of, let_in, visitor
 from skerry.api.forward import by_home, forward
 from skerry.api.handover import CLOSING
 from skerry.api.image import versions
@@ -32,6 +31,7 @@ from skerry.api.routes import (
     OpenHandler,
 )
 from skerry.api.traffic import OTHER, Answer
+from skerry.api.visitors import connection_of, let_in, visitor
 from skerry.core.errors import Forbidden, SkerryError
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,8 @@ def _answer(site: Site, handler: Handler, *, sites: bool) -> Answer:
             caller = visitor(site.federation, request)
             if caller is not None and not sites:
                 raise Forbidden(f"Site {caller.site} may read images here, and nothing else.")
+            if caller is not None and site.placing is not None:
+                await site.placing.scopes.refresh()
             if caller is None:
                 caller = identity.known(request.headers)
             if caller is None:

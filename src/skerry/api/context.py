@@ -1,37 +1,44 @@
-"""What handlers work with: one site, its parts already put together by `service`."""
+"""What handlers work with: one site, its parts already put together by `service`.
+
+What belongs to several sites is only named here: a site that stands alone does not load it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from skerry.api.federation import Federation
-from skerry.api.renewal import Renewal
 from skerry.api.traffic import Traffic
 from skerry.catalog.base import Catalogue, EdgeCatalogue, PrimaryCatalogue
 from skerry.catalog.copies import Copies
-from skerry.catalog.journal import Journal
 from skerry.catalog.records import Records
 from skerry.config import Config
 from skerry.core.clock import Clock
 from skerry.identity.base import Identity
 from skerry.identity.policy import Policy
 from skerry.stores.base import Store
-from skerry.sync.family import Family
-from skerry.sync.follower import Follower
-from skerry.sync.knowing import Knowing
-from skerry.sync.placements import Placements
-from skerry.sync.reconciler import Reconciler
-from skerry.sync.source import Source
 from skerry.transfer.cache import Cache
 from skerry.transfer.chunks import Chunks
-from skerry.transfer.deposits import Deposits
 from skerry.transfer.egress import Egress
 from skerry.transfer.imports import Imports
 from skerry.transfer.uploads import Uploads
 from skerry.upstream.client import UpstreamImages
 from skerry.upstream.link import Link
+
+if TYPE_CHECKING:
+    from skerry.api.federation import Federation
+    from skerry.api.renewal import Renewal
+    from skerry.catalog.journal import Journal
+    from skerry.sync.family import Family
+    from skerry.sync.follower import Follower
+    from skerry.sync.knowing import Knowing
+    from skerry.sync.placements import Placements
+    from skerry.sync.reconciler import Reconciler
+    from skerry.sync.scopes import Scopes
+    from skerry.sync.source import Source
+    from skerry.transfer.deposits import Deposits
 
 Peer = Callable[[web.Request], str | None]
 """The name of the site that makes a request; None when no site does."""
@@ -65,22 +72,23 @@ class Feed:
     """What a site has that is one of several: its journal, what it gives to sites below and takes from them,
     what it follows above (None at the centre), and how it knows from which site a request comes."""
 
-    journal: Journal
-    family: Family
-    source: Source
-    deposits: Deposits
-    follower: Follower | None
+    journal: "Journal"
+    family: "Family"
+    source: "Source"
+    deposits: "Deposits"
+    follower: "Follower | None"
     peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What a site has that is one of several: what ought to be where, what can be said of it, and who sees to
-    it here (nobody at the centre, which is home to what it has)."""
+    """What a site has that is one of several: what ought to be where, what can be said of it, what each site
+    may have, and who sees to it here (nobody at the centre, which is home to what it has)."""
 
-    placements: Placements
-    knowing: Knowing
-    reconciler: Reconciler | None
+    placements: "Placements"
+    knowing: "Knowing"
+    scopes: "Scopes"
+    reconciler: "Reconciler | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ class Site:
     home: Home | None
     edge: Edge | None
     feed: Feed | None = None
-    federation: Federation | None = None
-    renewal: Renewal | None = None
+    federation: "Federation | None" = None
+    renewal: "Renewal | None" = None
     placing: Placing | None = None
     egress: Egress = field(default_factory=Egress)
     traffic: Traffic = field(default_factory=Traffic)

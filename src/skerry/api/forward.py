@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from skerry.api.access import seen
 from skerry.api.context import Edge, Site
-from skerry.api.federation import FORWARDED
+from skerry.api.visitors import FORWARDED
 from skerry.core.caller import Caller
 from skerry.core.errors import Conflict, NotFound, UpstreamFailed
 from skerry.core.feed.lines import places_from_query, places_to_query

@@ -1,10 +1,14 @@
 """The part of a site that places images, for handlers."""
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from skerry.api.context import Placing, Site
 from skerry.core.errors import NotFound
-from skerry.sync.reconciler import Reconciler
+
+if TYPE_CHECKING:
+    from skerry.sync.reconciler import Reconciler
 
 
 def placing(site: Site) -> Placing:
@@ -17,7 +21,7 @@ def placing(site: Site) -> Placing:
     return site.placing
 
 
-def reconciler(site: Site) -> Reconciler:
+def reconciler(site: Site) -> "Reconciler":
     """What makes this site what the placements say. Raises NotFound at the centre."""
     found = placing(site).reconciler
     if found is None:

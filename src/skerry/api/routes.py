@@ -1,6 +1,8 @@
 """Which handler answers which request. What a table is for is all that `app` needs to know of a route."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 from aiohttp import web
 
@@ -20,20 +22,7 @@ from skerry.api.image import (
     versions,
 )
 from skerry.api.site import cache as copies
-from skerry.api.site import (
-    chunks,
-    feed,
-    join,
-    knowledge,
-    metrics,
-    placements,
-    plans,
-    sites,
-    sources,
-    status,
-    transfers,
-    uploads,
-)
+from skerry.api.site import chunks, feed, plans, sites, sources, status, transfers, uploads
 from skerry.api.site import copies as deposits
 from skerry.core.caller import Caller
 from skerry.core.enrolment import JOIN
@@ -49,6 +38,24 @@ OpenHandler = Callable[[web.Request, Site], Awaitable[web.StreamResponse]]
 Routes = Mapping[str, Mapping[str, Handler]]
 """path -> method -> handler."""
 
+
+class Later:
+    """A handler in a module of `api.site` that is loaded when it is first asked for: at most sites, never."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = f"skerry.api.site.{module}"
+        self._name = name
+
+    def load(self) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """It itself."""
+        found: Callable[..., Awaitable[web.StreamResponse]] = getattr(import_module(self._module), self._name)
+        return found
+
+    async def __call__(self, *asked: Any) -> web.StreamResponse:
+        """As any handler."""
+        return await self.load()(*asked)
+
+
 OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
     "/": {"GET": versions.choices},
     "/v2": {"GET": versions.choices},
@@ -56,12 +63,12 @@ OPEN: Mapping[str, Mapping[str, OpenHandler]] = {
     "/versions": {"GET": versions.versions},
     "/versions/": {"GET": versions.versions},
     "/healthcheck": {"GET": health, "HEAD": health},
-    "/metrics": {"GET": metrics.show},
+    "/metrics": {"GET": Later("metrics", "show")},
 }
 """For anybody; at the sites' listener for sites alone."""
 
 NEWCOMERS: Mapping[str, Mapping[str, OpenHandler]] = {
-    JOIN: {"GET": join.show, "POST": join.enrol},
+    JOIN: {"GET": Later("join", "show"), "POST": Later("join", "enrol")},
 }
 """For anybody, at either listener."""
 
@@ -97,13 +104,13 @@ LOCAL: Routes = {
     "/skerry/v1/status": {"GET": status.show},
     "/skerry/v1/sites": {"GET": sites.index},
     "/skerry/v1/sites/{name}": {"GET": sites.show},
-    "/skerry/v1/sites/{name}/preflight": {"GET": knowledge.preflight},
-    "/skerry/v1/placements": {"GET": placements.index},
-    "/skerry/v1/placements/plan": {"POST": placements.plan},
-    "/skerry/v1/copies": {"GET": knowledge.copies},
-    "/skerry/v1/explain/{image_id}/{name}": {"GET": knowledge.explain},
-    "/skerry/v1/plan": {"GET": knowledge.plan},
-    "/skerry/v1/plan/approve": {"POST": knowledge.approve},
+    "/skerry/v1/sites/{name}/preflight": {"GET": Later("knowledge", "preflight")},
+    "/skerry/v1/placements": {"GET": Later("placements", "index")},
+    "/skerry/v1/placements/plan": {"POST": Later("placements", "plan")},
+    "/skerry/v1/copies": {"GET": Later("knowledge", "copies")},
+    "/skerry/v1/explain/{image_id}/{name}": {"GET": Later("knowledge", "explain")},
+    "/skerry/v1/plan": {"GET": Later("knowledge", "plan")},
+    "/skerry/v1/plan/approve": {"POST": Later("knowledge", "approve")},
     "/skerry/v1/images/{image_id}/plan": {"GET": plans.show},
     "/skerry/v1/transfers": {"GET": transfers.index},
     "/skerry/v1/transfers/{image_id}": {"DELETE": transfers.cancel},
@@ -139,6 +146,6 @@ WRITE: Routes = {
 CENTRAL: Routes = {
     "/skerry/v1/sites": {"POST": sites.add},
     "/skerry/v1/sites/{name}": {"PATCH": sites.update, "DELETE": sites.remove},
-    "/skerry/v1/placements": {"PUT": placements.apply},
+    "/skerry/v1/placements": {"PUT": Later("placements", "apply")},
 }
 """Done at the centre, and passed on to it by all others."""

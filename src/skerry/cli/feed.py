@@ -23,10 +23,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Do it, and say which epoch has begun."""
-    from skerry import service
+    from skerry import members
     from skerry.core.clock import SystemClock
 
     config = load(args.config)
-    epoch = asyncio.run(service.begin_anew(config, SystemClock()))
+    epoch = asyncio.run(members.begin_anew(config, SystemClock()))
     print(f"Epoch {epoch} of this site's records has begun. Start the site: others follow by themselves.")
     return 0

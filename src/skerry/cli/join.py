@@ -26,9 +26,9 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do it, and say what the site is now."""
     config, token = load(args.config), Token.parse(args.token)
-    from skerry import service
+    from skerry import members
 
-    belongs = asyncio.run(service.join(config, args.url, token))
+    belongs = asyncio.run(members.join(config, args.url, token))
     upstream = belongs.upstream
     if args.format == "json":
         document = {

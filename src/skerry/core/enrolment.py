@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from skerry.core.errors import Conflict, Forbidden, InvalidInput
 from skerry.core.signing import PublicKey, SigningKey
@@ -50,7 +49,7 @@ class Token:
     @property
     def key(self) -> SigningKey:
         """What signs the request to join."""
-        return SigningKey(Ed25519PrivateKey.from_private_bytes(self.secret))
+        return SigningKey.from_secret(self.secret)
 
     def __str__(self) -> str:
         return f"{_VERSION}.{self.site}.{_text(self.secret)}.{_text(self.pin)}"

@@ -1,9 +1,13 @@
-"""Signatures of sites: Ed25519 (RFC 8032). Computation alone; where keys are kept `identity` knows."""
+"""Signatures of sites: Ed25519 (RFC 8032). Computation alone; where keys are kept `identity` knows.
+
+A site that stands alone signs nothing, and does not load what it would sign with.
+"""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,9 @@ class PublicKey:
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Whether the owner of this key has signed `message`."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -35,14 +42,23 @@ class PublicKey:
 class SigningKey:
     """What a site signs with."""
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: "Ed25519PrivateKey") -> None:
         self.private = private
         self.public = PublicKey(private.public_key().public_bytes_raw())
 
     @classmethod
     def generate(cls) -> "SigningKey":
         """A new one."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_secret(cls, secret: bytes) -> "SigningKey":
+        """The one that these 32 bytes are."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return cls(Ed25519PrivateKey.from_private_bytes(secret))
 
     def become(self, other: "SigningKey") -> None:
         """From now on sign as `other` does, wherever this one is held."""

@@ -76,7 +76,7 @@ class Folder:
         self.tls_key = Path(own.key) if own.cert else self.key
         self.authority = Path(own.authority) if own.cert else self.path / "authority.pem"
         self.authority_key = self.path / "authority-key.pem"
-        self.membership = self.path / "membership.json"
+        self.membership = config.membership
 
     def make(self) -> None:
         """Make the folder, for this user alone. Raises ConfigError."""
@@ -227,16 +227,13 @@ class Membership:
             tls.load_pair(context, self.folder.cert, self.folder.tls_key)
 
 
-def open_membership(config: Config, now: datetime) -> Membership | None:
-    """Who this site is to others; None when it has nothing to do with any. Blocks. Raises ConfigError.
+def open_membership(config: Config, now: datetime) -> Membership:
+    """Who this site is to others. Blocks. Raises ConfigError.
 
-    A site that has joined is a member. One that has not, and listens to sites, is a centre: what that needs
-    is made on first use.
+    A site that has joined is a member. One that has not is a centre: what that needs is made on first use.
     """
     folder = Folder(config)
-    if folder.membership.exists():
-        return _member(folder, config)
-    return _centre(folder, config, now) if config.sites.listen else None
+    return _member(folder, config) if folder.membership.exists() else _centre(folder, config, now)
 
 
 def _member(folder: Folder, config: Config) -> Membership:

@@ -79,6 +79,23 @@ class Store(Protocol):
         """Remove the bytes; no error when they are gone already. Works with no free space."""
         ...
 
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of places, besides the ordinary one, to which whole images may be moved."""
+        ...
+
+    def move(self, image_id: str, store: str) -> None:
+        """Have the bytes of an image in one of the `others`, whole at each moment. Raises NotFound."""
+        ...
+
+    def elsewhere(self) -> dict[str, str]:
+        """The images that lie in one of the `others`: id -> its name."""
+        ...
+
+    def tidy(self) -> int:
+        """Remove what a crash during a move has left; says how many files. For the start."""
+        ...
+
     def ids(self) -> Iterator[str]:
         """Ids of all whole images."""
         ...

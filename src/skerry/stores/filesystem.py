@@ -6,26 +6,20 @@ turned out bad; `beside` has more. Bytes move between the three by rename alone,
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from skerry.core.errors import InvalidInput, NotFound
 from skerry.core.write_points import reached
 from skerry.stores.base import Partial
 from skerry.stores.beside import Beside
-from skerry.stores.disk import disk_errors
+from skerry.stores.disk import disk_errors, sync
+from skerry.stores.elsewhere import Elsewhere
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class FilesystemPartial:
@@ -51,8 +45,8 @@ class FilesystemPartial:
     def sync(self) -> None:
         """Return when all that was written is durable, and its name too."""
         with disk_errors():
-            _sync(self.path)
-            _sync(self.path.parent)
+            sync(self.path)
+            sync(self.path.parent)
 
     def truncate(self, size: int) -> None:
         """Cut back to `size` bytes."""
@@ -66,11 +60,14 @@ class FilesystemPartial:
 
 
 class FilesystemStore:
-    """A folder of whole images. Making the object makes the folder; StoreFailed when that cannot be."""
+    """A folder of whole images, and `others` by name, to which they may be moved.
+
+    Making the object makes the folders; StoreFailed when that cannot be.
+    """
 
     name = "filesystem"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, others: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._root = root
         self._incoming = root / ".incoming"
         self._aside = root / ".aside"
@@ -78,6 +75,12 @@ class FilesystemStore:
             for folder in (self._incoming, self._aside):
                 folder.mkdir(parents=True, exist_ok=True)
         self.beside = Beside(root)
+        self._elsewhere = Elsewhere(root, others)
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of the folders to which images may be moved."""
+        return self._elsewhere.names
 
     def partial(self, key: str) -> FilesystemPartial:
         """The partial file for `key`, empty when there is none."""
@@ -93,11 +96,11 @@ class FilesystemStore:
         """Make the partial file the bytes of `image_id`: durable, then visible under the id, atomically."""
         target = self._file(image_id)
         with disk_errors():
-            _sync(partial.path)
+            sync(partial.path)
             reached("store.bytes-durable")
             partial.path.replace(target)
             reached("store.renamed")
-            _sync(self._root)
+            sync(self._root)
 
     def retract(self, image_id: str, key: str | None = None) -> FilesystemPartial:
         """The reverse of `publish`: make bytes of an image the partial file `key`, its id if none is given.
@@ -107,7 +110,7 @@ class FilesystemStore:
         partial = self.partial(key or image_id)
         with disk_errors():
             self.path(image_id).replace(partial.path)
-            _sync(self._root)
+            sync(self._root)
         return partial
 
     def path(self, image_id: str) -> Path:
@@ -129,12 +132,31 @@ class FilesystemStore:
         """Take bad bytes out of service, keeping them for inspection (at most one file per image)."""
         path = self._file(image_id)
         with disk_errors(), suppress(FileNotFoundError):
-            path.replace(self._aside / path.name)
+            if self._elsewhere.target(path) is None:
+                path.replace(self._aside / path.name)
+            else:
+                self.delete(image_id)  # the fast disk is not for inspection
 
     def delete(self, image_id: str) -> None:
         """Remove the bytes; no error when they are gone already. Works with no free space."""
+        path = self._file(image_id)
         with disk_errors():
-            self._file(image_id).unlink(missing_ok=True)
+            there = self._elsewhere.target(path)
+            path.unlink(missing_ok=True)
+            if there is not None:
+                there.unlink(missing_ok=True)
+
+    def move(self, image_id: str, store: str) -> None:
+        """Have the bytes of an image in one of the `others`. Raises NotFound, NoSpace, StoreFailed."""
+        self._elsewhere.move(self.path(image_id), store)
+
+    def elsewhere(self) -> dict[str, str]:
+        """The images that lie in one of the `others`: id -> its name."""
+        return self._elsewhere.all()
+
+    def tidy(self) -> int:
+        """Remove what a crash during a move has left; says how many files. For the start."""
+        return self._elsewhere.tidy()
 
     def ids(self) -> Iterator[str]:
         """Ids of all whole images."""

@@ -8,7 +8,7 @@ from skerry.catalog.records import Records
 from skerry.core.clock import Clock
 from skerry.core.errors import NotFound
 from skerry.core.feed.entry import Channel, Kind, Stream
-from skerry.core.placement.explain import Fact, explain
+from skerry.core.placement.explain import Evicted, Fact, explain
 from skerry.core.placement.judgement import judge
 from skerry.core.placement.knowledge import Heard, Knowledge, Report, Sync
 from skerry.core.placement.observed import Held
@@ -69,14 +69,26 @@ class Knowing:
         reports = ((home, report_from_body(body, 0.0)) for home, body in said.items())
         return sorted(home for home, report in reports if report.copy and report.copy.state is Held.COMPLETE)
 
-    async def explain(self, image_id: str, site: str) -> tuple[Knowledge, tuple[Fact, ...]]:
-        """Why an image is at a site or not, and what happens next."""
+    async def explain(
+        self, image_id: str, site: str, *, above: str | None, evicted: Evicted | None
+    ) -> tuple[Knowledge, tuple[Fact, ...]]:
+        """Why an image is at a site or not, and what happens next.
+
+        `above` is the site from which it has its bytes, `evicted` what became of the last copy there.
+        """
         planner = await self._planning.current()
         place = _site(planner, site)
         image = (await self._records.get(image_id)).image
         reports = await self.reports(site)
         (known,) = self._judge(planner, site, [image_id], reports)
-        return known, explain(planner, image, place, reports.get(image_id), known)
+        at_home = (image.home or self._name) == site
+        source = "" if above is None or at_home else await self._source(image_id, site, above)
+        facts = explain(planner, image, place, reports.get(image_id), known, source=source, evicted=evicted)
+        return known, facts
+
+    async def _source(self, image_id: str, site: str, above: str) -> str:
+        others = [name for name in await self.holders(image_id) if name not in (site, above)]
+        return f"{above}, the site above" + (f"; {len(others)} others have it as well" if others else "")
 
     async def preflight(self, site: str) -> Preflight:
         """Whether a site can be cut off."""

@@ -20,12 +20,13 @@ async def observe(copies: Copies, store: Store, cache: Cache | None) -> list[Obs
     """
     known = copies.all()
     bad = await asyncio.to_thread(_bad, known, store)
-    return [_observed(copy, cache, copy.image_id in bad) for copy in known]
+    where = await asyncio.to_thread(store.elsewhere)
+    return [_observed(copy, cache, copy.image_id in bad, where.get(copy.image_id, "")) for copy in known]
 
 
 async def capacity(store: Store, cache: Cache) -> Capacity:
     """The room for copies."""
-    return Capacity(cache.limit, await asyncio.to_thread(store.free))
+    return Capacity(cache.limit, await asyncio.to_thread(store.free), store.others)
 
 
 def _bad(copies: Iterable[Copy], store: Store) -> set[str]:
@@ -41,7 +42,7 @@ def _bad(copies: Iterable[Copy], store: Store) -> set[str]:
     return found
 
 
-def _observed(copy: Copy, cache: Cache | None, bad: bool) -> Observed:
+def _observed(copy: Copy, cache: Cache | None, bad: bool, store: str) -> Observed:
     retry_at, error = cache.next_try(copy.image_id) if cache else (None, "")
     pin = PinnedBy.PERSON if copy.pinned else PinnedBy.RULE if copy.placed else None
     return Observed(
@@ -59,4 +60,5 @@ def _observed(copy: Copy, cache: Cache | None, bad: bool) -> Observed:
         unwanted_since=copy.unwanted_since,
         retry_at=retry_at,
         error=error,
+        store=store,
     )

@@ -149,9 +149,19 @@ class Reconciler:
                     action.image_id,
                     lambda copy: copy and replace(copy, mirrored_by=rule, keep=keep, unwanted_since=None),
                 )
+            case actions.Move():
+                await self._move(action)
             case actions.Release():
                 since = action.since
                 await self._cache.note(action.image_id, lambda copy: copy and _released(copy, since))
+
+    async def _move(self, move: actions.Move) -> None:
+        """What cannot be moved stays where it is, and is no reason to leave the rest undone."""
+        try:
+            await self._cache.move(move.image_id, move.store)
+            log.info("image %s is in another store: %s", move.image_id, move.reason)
+        except SkerryError as error:
+            log.warning("image %s stays in its store: %s", move.image_id, error)
 
     async def _until_due(self, patience: float) -> None:
         """Return when there is reason to look again, after `patience` seconds in any case."""

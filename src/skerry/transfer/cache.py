@@ -7,7 +7,7 @@ interrupted goes on by itself.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _CHECKPOINT = 1.0
 """Seconds between the moments at which a running fetch is made durable."""
+
+_REMEMBERED = 10_000
+"""Evicted images of which it is known when that was."""
 
 _PAUSED = 0
 """The rate of what gives way to somebody who waits."""
@@ -78,6 +81,10 @@ class Cache:
         self._queue = Queue(clock)
         self._work = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self.check: Callable[[Image], None] = lambda image: None
+        """Raises what stands against having an image here that is not."""
+        self.evicted: dict[str, float] = {}
+        """When the last copies gave way to others since the start, by image; the oldest first."""
         self.hits = 0
         self.misses = 0
         """Readers since the start that found the copy whole, and that did not."""
@@ -168,9 +175,14 @@ class Cache:
         if self._copies.get(image_id) is None:
             raise NotFound(f"Image {image_id} is not here, nor on its way.", image=image_id)
         await self._copies.change(image_id, lambda copy: copy and replace(copy, paused=paused))
-        if paused and not self.is_busy(image_id):
-            await self._stop_fetch(image_id)
+        async with self._admission:  # a fetch that is about to begin is stopped as well
+            if paused and not self.is_busy(image_id):
+                await self._stop_fetch(image_id)
         self._work.set()
+
+    async def move(self, image_id: str, store: str) -> None:
+        """Have a whole copy in another of the stores here. Raises as `Publisher.move`."""
+        await self._publisher.move(image_id, store)
 
     async def renew(self, image_id: str) -> None:
         """Have a copy whose bytes are bad fetched anew; who reads it goes on to the end of what there is."""
@@ -185,6 +197,7 @@ class Cache:
             if not self.is_busy(image_id):
                 await self._stop_fetch(image_id)
                 await self._publisher.evict(image_id)
+                self._note_evicted(image_id)
 
     async def delete(self, image_id: str) -> None:
         """Remove one copy, pinned or not, or take an image from the queue. Raises NotFound.
@@ -292,6 +305,7 @@ class Cache:
 
     async def _start(self, image: Image) -> Fetch:
         """The running fetch of an image, or a new one. To be called by who has the admission."""
+        self.check(image)
         if not self._upstream.link.connected:
             raise self._upstream.link.away()
         copy = self._copies.get(image.id)
@@ -414,12 +428,20 @@ class Cache:
         for image_id in chosen:
             log.info("image %s evicted from the cache", image_id)
             await self._publisher.evict(image_id)
+            self._note_evicted(image_id)
         return chosen
+
+    def _note_evicted(self, image_id: str) -> None:
+        self.evicted.pop(image_id, None)
+        self.evicted[image_id] = self._clock.now().timestamp()
+        if len(self.evicted) > _REMEMBERED:
+            del self.evicted[next(iter(self.evicted))]
 
     async def _want(self, image_id: str, *, pinned: bool) -> None:
         """See to it that an image is here or queued, and pinned if asked for. Raises NotFound, NoData."""
         image = (await self._catalogue.get(image_id)).image
         _check_data(image)
+        self.check(image)
 
         def rule(copy: Copy | None) -> Copy:
             known = copy or self._new(image)

@@ -95,6 +95,13 @@ class Publisher:
         """
         await self._alone(image_id, self._note_index(image_id, index, sketch))
 
+    async def move(self, image_id: str, store: str) -> None:
+        """Have the bytes of an image in another of the stores here; who reads them goes on to the end.
+
+        Raises NoSpace, and NotFound when it is not whole here.
+        """
+        await self._alone(image_id, self._move(image_id, store))
+
     async def checkpoint(
         self,
         image_id: str,
@@ -198,6 +205,12 @@ class Publisher:
             await self._records.note_index(image_id, name, also=self._remember(image_id, rule))
         reached("index.recorded")
 
+    async def _move(self, image_id: str, store: str) -> None:
+        copy = self._copies.get(image_id)
+        if copy is None or copy.state is not CopyState.COMPLETE:
+            raise NotFound(f"Image {image_id} is not whole here.", image=image_id)
+        await asyncio.to_thread(self._store.move, image_id, store)
+
     async def _checkpoint(
         self, image_id: str, partial: Durable, size: int | None, cached: bool, rule: Rule | None
     ) -> Copy:
@@ -293,7 +306,7 @@ class Publisher:
 
     def _take_back(self, rows: Mapping[str, Copy]) -> tuple[int, int]:
         """Undo what was done to files and not recorded. Returns how many were removed, and continued."""
-        leftovers = continued = 0
+        leftovers, continued = self._store.tidy(), 0
         for image_id in self._store.ids():
             row = rows.get(image_id)
             if row is None or row.state is CopyState.QUEUED:

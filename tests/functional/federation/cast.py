@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from skerry import service
+from skerry import members
 from skerry.config import Config
 from skerry.core.clock import Clock, SystemClock
 from skerry.core.enrolment import Token
@@ -58,7 +58,7 @@ async def invite(at: Peopled, name: str, **more: Any) -> str:
 
 async def join(config: Config, url: str, token: str) -> Belongs:
     """What `skerry join` does."""
-    return await service.join(config, url, Token.parse(token))
+    return await members.join(config, url, Token.parse(token))
 
 
 async def joined(at: Peopled, folder: Path, name: str, url: str = "", **more: Any) -> Config:
@@ -78,9 +78,7 @@ async def member(config: Config, clock: Clock | None = None) -> AsyncIterator[Ap
 
 def identity_of(config: Config) -> Membership:
     """Who a site is, by its files."""
-    found = open_membership(config, SystemClock().now())
-    assert found is not None
-    return found
+    return open_membership(config, SystemClock().now())
 
 
 @asynccontextmanager

@@ -48,9 +48,7 @@ def lyon(tmp_path: Path, authority: Authority) -> Config:
 
 
 def opened(settings: Config) -> Membership:
-    found = open_membership(settings, NOW)
-    assert found is not None
-    return found
+    return open_membership(settings, NOW)
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def crash() -> Iterator[None]:
 
 
 def test_a_site_without_others_makes_no_files(tmp_path: Path) -> None:
-    assert open_membership(config(tmp_path), NOW) is None
+    assert config(tmp_path).alone
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from skerry.core.image import Image, Status, Visibility
-from skerry.core.placement.actions import Adopt, Drop, Evict, Fetch, Pin, Release, Unpin
+from skerry.core.placement.actions import Adopt, Drop, Evict, Fetch, Move, Pin, Release, Unpin
 from skerry.core.placement.document import parse
 from skerry.core.placement.observed import Held, Observed, PinnedBy
 from skerry.core.placement.plan import Plan
@@ -80,6 +80,8 @@ def apply(plan: Plan, wanted: dict[str, Wanted], copies: Iterable[Observed], now
                 here[action.image_id] = replace(
                     here[action.image_id], mirrored_by=action.rule, keep=action.keep, unwanted_since=None
                 )
+            case Move():
+                here[action.image_id] = replace(here[action.image_id], store=action.store)
             case Release(since=None):
                 here[action.image_id] = replace(
                     here[action.image_id], mirrored_by="", keep=None, unwanted_since=None

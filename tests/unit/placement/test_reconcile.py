@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 
 from skerry.core.errors import Conflict
 from skerry.core.image import Image, Status
-from skerry.core.placement.actions import Adopt, Cause, Drop, Evict, Fetch, Pin, Release, Repair, Unpin
+from skerry.core.placement.actions import Adopt, Cause, Drop, Evict, Fetch, Move, Pin, Release, Repair, Unpin
 from skerry.core.placement.guard import Guard
+from skerry.core.placement.knowledge import Report
 from skerry.core.placement.observed import Capacity, Held, Observed, PinnedBy
 from skerry.core.placement.plan import Approval, Hold, Obstacle, Plan
 from skerry.core.placement.reconcile import reconcile
+from skerry.core.placement.reports import report_from_body, report_to_body
 from skerry.core.placement.sites import Site, SiteState
-from tests.unit.placement.stage import DAY, NOW, identity, image, planner
+from tests.unit.placement.stage import DAY, NOW, identity, image, planner, rules
 
 ROOMY = Capacity(limit=10_000)
 HOUR = 3600.0
@@ -399,6 +402,33 @@ def test_evictions_count_and_what_needs_them_waits_while_the_rest_comes() -> Non
         [rule], images, copies, Capacity(limit=90), approval=found.hold.approve(found.hold.digest)
     )
     assert (len(ids(approved, Evict)), ids(approved, Fetch)) == (7, [50, 51])
+
+
+def test_what_a_site_reports_of_its_plan_comes_back_as_it_was() -> None:
+    rule = {"pinned": True, "rate": "2MiB", "priority": 3, "keep": "1d"}
+    (step,) = plan([rule], [image(1)]).actions
+    held = Observed(identity(1), Held.COMPLETE, 10, mirrored_by="rule-0", keep=rules(rule)[0].keep)
+    report = Report(NOW, held, None, step)
+    body = msgspec.json.decode(msgspec.json.encode(report_to_body(report)))
+    assert report_from_body(body, NOW) == report
+
+
+def test_a_whole_copy_is_moved_to_the_store_of_its_placement_where_there_is_one() -> None:
+    fast, rule = Capacity(10_000, stores=frozenset({"fast"})), {"store": "fast", "mode": "on-demand"}
+    held = [copy(1), copy(2, Held.PARTIAL), copy(3, store="fast")]
+    images = [image(1), image(2), image(3)]
+    assert ids(plan([rule], images, held, fast), Move) == [1]
+    assert ids(plan([rule], images, held), Move) == []
+    assert ids(plan([{**rule, "mode": "mirror"}], images, held, fast), Move) == [1]
+    assert ids(plan([{"mode": "mirror"}], images, held, fast), Move) == []
+
+
+def test_what_has_room_only_while_deletions_are_held_comes_and_is_not_said_to_have_none() -> None:
+    images, copies = crowd(8)
+    images += [image(50, size=85), image(51, size=8, days=1)]
+    found = plan([{"mode": "never", "images": {"name": "image [0-7]"}}, {}], images, copies, Capacity(90))
+    assert (ids(found, Drop), ids(found, Fetch)) == ([], [51])
+    assert obstacles(found) == {50: Obstacle.HELD}
 
 
 def test_which_copies_make_room_does_not_matter_for_what_is_approved() -> None:

@@ -5,15 +5,19 @@ secret in them, and nothing that it could change unnoticed.
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from skerry.api.bodies import json_answer
 from skerry.api.context import Site
-from skerry.api.federation import Federation, connection_of, member
+from skerry.api.visitors import connection_of, member
 from skerry.core.enrolment import LARGEST, decode_request
 from skerry.core.errors import TooLarge, TooSlow
 from skerry.identity.enrolling import ask
+
+if TYPE_CHECKING:
+    from skerry.api.federation import Federation
 
 
 async def show(request: web.Request, site: Site) -> web.Response:
@@ -42,7 +46,7 @@ async def enrol(request: web.Request, site: Site) -> web.Response:
         return json_answer(await own.grant(body, connection_of(request)))
 
 
-async def _pass_on(own: Federation, body: bytes | None) -> web.Response:
+async def _pass_on(own: "Federation", body: bytes | None) -> web.Response:
     upstream = own.membership.upstream
     assert upstream is not None
     async with own.desk.turn():

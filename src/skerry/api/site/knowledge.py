@@ -7,10 +7,14 @@ from aiohttp import web
 from skerry.api.bodies import json_answer, read_json
 from skerry.api.context import Site
 from skerry.api.placing import placing, reconciler, wanted
+from skerry.api.visitors import member
 from skerry.core.caller import Caller
 from skerry.core.errors import InvalidInput
+from skerry.core.placement.explain import Evicted
 from skerry.core.placement.knowledge import Sync
 from skerry.core.placement.wire import to_wire
+
+_EVICTED = "the last copy gave its room to others"
 
 
 async def copies(request: web.Request, site: Site, caller: Caller) -> web.Response:
@@ -29,8 +33,12 @@ async def copies(request: web.Request, site: Site, caller: Caller) -> web.Respon
 async def explain(request: web.Request, site: Site, caller: Caller) -> web.Response:
     """GET /skerry/v1/explain/{image_id}/{name}: why an image is at a site or not."""
     site.policy.check("skerry:copies_read", caller)
+    image_id, name = request.match_info["image_id"], request.match_info["name"]
+    sites = member(site.federation).sites.all()
+    above = sites[name].upstream if name in sites else None
+    gone = site.edge.cache.evicted.get(image_id) if site.edge and name == site.config.site.name else None
     known, facts = await placing(site).knowing.explain(
-        request.match_info["image_id"], request.match_info["name"]
+        image_id, name, above=above, evicted=None if gone is None else Evicted(gone, _EVICTED)
     )
     return json_answer({**to_wire(known), "facts": to_wire(facts)})
 

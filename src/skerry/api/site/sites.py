@@ -8,7 +8,7 @@ from aiohttp import web
 
 from skerry.api.bodies import json_answer, no_content, read_json
 from skerry.api.context import Site
-from skerry.api.federation import member
+from skerry.api.visitors import member
 from skerry.core.caller import Caller
 from skerry.core.enrolment import Token
 from skerry.core.errors import InvalidInput, NotFound

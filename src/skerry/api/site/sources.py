@@ -1,18 +1,21 @@
 """Where sites below this one find each other: POST /skerry/v1/images/{image_id}/sources."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from skerry.api.access import readable
 from skerry.api.bodies import json_answer, read_json
 from skerry.api.context import Site
-from skerry.api.federation import Federation, member
 from skerry.api.site.feed import asking
+from skerry.api.visitors import member
 from skerry.core.caller import Caller
 from skerry.core.errors import InvalidInput
 from skerry.core.image import Image
 from skerry.core.site import MEMBERS
+
+if TYPE_CHECKING:
+    from skerry.api.federation import Federation
 
 _MOST = 16
 """Sites that are named."""
@@ -31,6 +34,8 @@ async def meet(request: web.Request, site: Site) -> web.Response:
         raise InvalidInput(
             "What is fetched is named by its index.", hint='Send {"index": "…", "gives": true}.'
         )
+    if site.placing is not None:
+        await site.placing.scopes.refresh()
     image = (await readable(site, Caller(None, None, site=name), image_id)).image
     federation = member(site.federation)
     if not _is_below(federation, name):
@@ -51,7 +56,7 @@ async def _holders(site: Site, image_id: str) -> list[str]:
     return [] if site.placing is None else await site.placing.knowing.holders(image_id)
 
 
-def _may_be_named(site: Site, federation: Federation, name: str, image: Image) -> bool:
+def _may_be_named(site: Site, federation: "Federation", name: str, image: Image) -> bool:
     return (
         _is_below(federation, name)
         and bool(federation.sites.get(name).url)
@@ -59,7 +64,7 @@ def _may_be_named(site: Site, federation: Federation, name: str, image: Image) -
     )
 
 
-def _is_below(federation: Federation, name: str) -> bool:
+def _is_below(federation: "Federation", name: str) -> bool:
     """Whether a site hangs directly at this one, and is let in."""
     record = federation.sites.all().get(name)
     return record is not None and record.upstream == federation.name and record.state in MEMBERS

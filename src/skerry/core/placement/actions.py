@@ -112,4 +112,13 @@ class Release:
     since: float | None
 
 
-Action = Fetch | Repair | Evict | Drop | Pin | Unpin | Adopt | Release
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Have a whole copy in another of the site's stores."""
+
+    image_id: str
+    reason: str
+    store: str
+
+
+Action = Fetch | Repair | Evict | Drop | Pin | Unpin | Adopt | Release | Move

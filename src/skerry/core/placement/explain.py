@@ -21,6 +21,7 @@ class Topic(StrEnum):
     RULE = "rule"
     DESIRE = "desire"
     PIN = "pin"
+    STORE = "store"
     SYNC = "sync"
     HEALTH = "health"
     CONTACT = "contact"
@@ -68,6 +69,8 @@ def explain(
     if image.has_data:
         facts += [Fact(Topic.RULE, str(verdict)) for verdict in verdicts(planner, image, site)]
     facts += [Fact(Topic.DESIRE, _desire(desire)), Fact(Topic.PIN, _pin(copy, desire))]
+    if copy is not None and desire is not None and (copy.store or desire.store):
+        facts.append(Fact(Topic.STORE, _store(copy, desire)))
     for topic, axis in (
         (Topic.SYNC, knowledge.sync),
         (Topic.HEALTH, knowledge.health),
@@ -97,6 +100,13 @@ def _pin(copy: Observed | None, desire: Desire | None) -> str:
     if desire is not None and desire.pinned:
         return f"{desire.rule} pins it once it is there"
     return "not pinned"
+
+
+def _store(copy: Observed, desire: Desire) -> str:
+    there = f"it is in the store {copy.store}" if copy.store else "it is in the default store"
+    if desire.store in ("", copy.store):
+        return there
+    return f"{there}; {desire.rule} has it in {desire.store}, if the site has a store of that name"
 
 
 def _next(step: Action | Blocked | None, copy: Observed | None, desire: Desire | None) -> Fact:

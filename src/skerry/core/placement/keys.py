@@ -14,7 +14,7 @@ ALL = "all"
 """What stands for a selector without conditions."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LONGEST = Duration(100 * 365 * 86400)
+_LONGEST = 100 * 365 * 86400
 _LARGEST = (1 << 63) - 1
 
 
@@ -80,22 +80,22 @@ def _number(value: Any, least: int = -1_000_000, most: int = 1_000_000) -> int:
     return value
 
 
-def _size(value: Any) -> Size:
-    size = Size.parse(value)
+def _size(value: Any) -> int:
+    size = int(Size.parse(value))  # what is reported of it later has to be a plain number
     if size > _LARGEST:
         raise ValueError(f"{value!r:.100} is more than there can be")
     return size
 
 
-def _rate(value: Any) -> Size:
+def _rate(value: Any) -> int:
     rate = _size(value)
     if not rate:
         raise ValueError("a rate of 0 brings nothing")
     return rate
 
 
-def _duration(value: Any) -> Duration:
-    duration = Duration.parse(value)
+def _duration(value: Any) -> float:
+    duration = float(Duration.parse(value))
     if duration > _LONGEST:
         raise ValueError(f"{value!r:.100} is more than a hundred years")
     return duration

@@ -30,7 +30,8 @@ class Observed:
 
     `mirrored_by` is the placement that had it mirrored last, "" when none has, `keep` what that said, and
     `unwanted_since` when it was first seen to be mirrored no longer. `retry_at` is before which it is not
-    fetched, after failures with `error` as the last one.
+    fetched, after failures with `error` as the last one. `store` is the one of the site's that it is in, ""
+    for the default one.
     """
 
     image_id: str
@@ -47,6 +48,7 @@ class Observed:
     unwanted_since: float | None = None
     retry_at: float | None = None
     error: str = ""
+    store: str = ""
 
     @property
     def taken(self) -> int:
@@ -68,7 +70,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """`limit`: bytes that all cached copies may take. `free`: bytes free on the disk, None if unknown."""
+    """`limit`: bytes that all cached copies may take. `free`: bytes free on the disk, None if unknown.
+
+    `stores` are the names of stores beside the default one.
+    """
 
     limit: int
     free: int | None = None
+    stores: frozenset[str] = frozenset()

@@ -107,6 +107,10 @@ class Planner:
         group = self.selection.group(image_id)
         return None if group is None else self.decide(group, site)
 
+    def desire_at(self, image_id: str, site: str) -> Desire | None:
+        """As `desire`; None also when the site is not known."""
+        return self.desire(image_id, site) if site in self._places else None
+
     def decide(self, group: ImageGroup, site: str) -> Desire:
         """What ought to be of the images of a group at a site."""
         return self._decide(group, self._places[site])

@@ -7,7 +7,7 @@ What a client or a person has asked for beside the placements (what is queued or
 is left to the cache. What has its home at the site is never touched.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from skerry.core.placement import obstacles
 from skerry.core.placement.actions import Action, Cause, Drop, Evict, Fetch
@@ -43,7 +43,7 @@ def reconcile(
     unsettled = {
         image_id: copy for image_id, copy in here.items() if not is_settled(copy, wanted.get(image_id))
     }
-    notes, drops = _upkeep(wanted, unsettled, now)
+    notes, drops = _upkeep(wanted, unsettled, now, capacity.stores)
     leaving = {drop.image_id for drop in drops}
     lacking = {key: want for key, want in wanted.items() if key in unsettled or key not in here}
     coming = arrivals(lacking, unsettled, leaving)
@@ -71,13 +71,16 @@ def reconcile(
     deleting: list[Drop | Evict] = [*drops, *(action for action in bringing if isinstance(action, Evict))]
     unapproved = [action for action in deleting if action.deletion not in approved]
     hold = guard.hold(site.name, unapproved, here, now, standing)
-    blocked += [obstacles.no_room(arrival.image_id, arrival.need) for arrival in refused]
+    without_room = {arrival.image_id for arrival in refused}
     if hold is not None:
-        without_room = {arrival.image_id for arrival in refused}
         bringing, refused = bring(freely=False)
         drops = [drop for drop in drops if drop.deletion in approved]
-        held = [arrival.image_id for arrival in refused if arrival.image_id not in without_room]
-        blocked += [obstacles.held(image_id, hold) for image_id in held]
+    blocked += [
+        obstacles.no_room(arrival.image_id, arrival.need)
+        if hold is None or arrival.image_id in without_room
+        else obstacles.held(arrival.image_id, hold)
+        for arrival in refused
+    ]
     return Plan(
         actions=(*drops, *notes, *bringing),
         blocked=tuple(blocked),
@@ -87,14 +90,14 @@ def reconcile(
 
 
 def _upkeep(
-    wanted: Mapping[str, Wanted], here: Mapping[str, Observed], now: float
+    wanted: Mapping[str, Wanted], here: Mapping[str, Observed], now: float, stores: Container[str]
 ) -> tuple[list[Action], list[Drop]]:
     notes: list[Action] = []
     drops: list[Drop] = []
     for copy in here.values():
         want = wanted.get(copy.image_id)
         if copy.cached:
-            for action in upkeep(copy, want.desire if want else None, now):
+            for action in upkeep(copy, want.desire if want else None, now, stores):
                 if isinstance(action, Drop):
                     drops.append(action)
                 else:

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from skerry.core.placement.actions import Action, Adopt, Drop, Evict, Fetch, Pin, Release, Repair, Unpin
+from skerry.core.placement.actions import Action, Adopt, Drop, Evict, Fetch, Move, Pin, Release, Repair, Unpin
 from skerry.core.placement.knowledge import Report, Transfer
 from skerry.core.placement.observed import Observed
 from skerry.core.placement.plan import Blocked
 
-_KINDS = (Fetch, Repair, Evict, Drop, Pin, Unpin, Adopt, Release, Blocked)
+_KINDS = (Fetch, Repair, Evict, Drop, Pin, Unpin, Adopt, Release, Move, Blocked)
 _STEPS: Mapping[Any, Any] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 

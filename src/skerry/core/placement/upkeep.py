@@ -1,8 +1,8 @@
 """What is to be done about a copy that is there: pinned, noted as mirrored or not, dropped."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-from skerry.core.placement.actions import Action, Adopt, Cause, Drop, Pin, Release, Unpin
+from skerry.core.placement.actions import Action, Adopt, Cause, Drop, Move, Pin, Release, Unpin
 from skerry.core.placement.desire import Desire
 from skerry.core.placement.observed import Held, Observed, PinnedBy
 from skerry.core.placement.planner import Wanted
@@ -23,13 +23,16 @@ def is_settled(copy: Observed, want: Wanted | None) -> bool:
         and copy.unwanted_since is None
         and copy.keep == desire.keep
         and desire.pinned == (copy.pinned_by is not None)
+        and desire.store in ("", copy.store)
     )
 
 
-def upkeep(copy: Observed, desire: Desire | None, now: float) -> Iterator[Action]:
+def upkeep(
+    copy: Observed, desire: Desire | None, now: float, stores: Container[str] = ()
+) -> Iterator[Action]:
     """What is to be done about a cached copy, `desire` being None when its image is no more.
 
-    Either one Drop, or what changes its pin and the note of who mirrors it.
+    Either one Drop, or what changes its pin, the note of who mirrors it, and in which of the `stores` it is.
     """
     drop = _drop(copy, desire, now)
     if drop is not None or desire is None:
@@ -40,6 +43,8 @@ def upkeep(copy: Observed, desire: Desire | None, now: float) -> Iterator[Action
         yield Pin(copy.image_id, f"{desire.rule} pins it")
     if not desire.pinned and copy.pinned_by is PinnedBy.RULE:
         yield Unpin(copy.image_id, "no placement pins it any longer")
+    if desire.store in stores and desire.store != copy.store and copy.state is Held.COMPLETE:
+        yield Move(copy.image_id, f"{desire.rule} has it in {desire.store}", desire.store)
     if desire.is_mirror:
         if (copy.mirrored_by, copy.keep, copy.unwanted_since) != (desire.rule, desire.keep, None):
             yield Adopt(copy.image_id, f"{desire.rule} mirrors it", desire.rule, desire.keep)

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from skerry.api.federation import connection_of
+from skerry.api.visitors import connection_of
 
 
 def request(connection: ssl.SSLObject | None) -> web.Request:
