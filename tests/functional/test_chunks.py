@@ -143,6 +143,24 @@ async def test_a_range_of_an_image_that_is_on_its_way_comes_first(
     assert await whole_one == data
 
 
+async def test_who_reads_here_and_there_waits_for_little_that_was_asked_for_before(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skerry.transfer.reuse._FAST", 1e12)
+    data = noise(6 * SIZE, "here and there")
+    image = await offered(cloud, data)
+    cloud.line.reshape(Shape(rate=Rate(16_000_000)))
+    for start in (len(data) // 2, len(data) // 4 * 3):
+        before = line(cloud)
+        headers = {"Range": f"bytes={start}-{start + 99_999}"}
+        _, _, body = await cloud.edge.call("GET", f"/v2/images/{image}/file", headers=headers)
+        assert body == data[start : start + 100_000]
+    came = line(cloud) - before
+    cloud.line.reshape(Shape())
+    assert await cloud.edge.download(image) == data
+    assert came < 6 << 20
+
+
 async def test_an_image_whose_line_is_cut_again_and_again_brings_no_byte_twice(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

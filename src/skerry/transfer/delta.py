@@ -42,8 +42,9 @@ from skerry.transfer.whole import Whole, promised_digest
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_SOON = 4 << 20
-"""Bytes that are brought at once from where somebody waits."""
+_SOON, _LEAST_SOON, _MOST_SOON = 0.5, 256 << 10, 4 << 20
+"""Seconds of the line, and bounds in bytes, of what is brought at once from where somebody waits: who reads
+here and there waits for what was asked for before, and qemu gives up after five seconds."""
 
 _SHOWN = 16 << 20
 """Bytes that are looked at together for somebody who waits: whether what was copied is right."""
@@ -348,7 +349,7 @@ class Delta:
 
     def _next_wanted(self, offset: int) -> Numbers:
         assembly = self._made()
-        length = min(_SOON, self._task.size - offset)
+        length = min(_soon(self._task.upstream.meter.rate or 0.0), self._task.size - offset)
         found = needed(self._index, assembly.in_file, assembly.built, offset, length)
         found = np.unique(self._plan_.twin[found])
         missing = self._missing()
@@ -386,6 +387,11 @@ class _Durable:
     def sync(self) -> None:
         with suppress(RuntimeError):  # the way was closed meanwhile, with a checkpoint of its own
             self._way._thread.submit(self._way._made().checkpoint).result()
+
+
+def _soon(rate: float) -> int:
+    """Bytes to bring at once from where somebody waits, over a line of so many bytes a second."""
+    return round(min(max(rate * _SOON, _LEAST_SOON), _MOST_SOON))
 
 
 def _some(copying: Iterator[int]) -> int:
