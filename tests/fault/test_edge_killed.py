@@ -123,6 +123,18 @@ async def fetch_wrong_bytes(edge: Edge, image: str) -> None:
     await edge.until(lambda copies: not edge.upstream.tamper and copies[image]["state"] == "queued")
 
 
+async def read_again(edge: Edge, image: str) -> None:
+    """A bit of the copy is lost, and that is found out."""
+    await edge.until(lambda copies: bool(copies[image]["index"]))
+    with (edge.site.images / image).open("r+b") as file:
+        byte = file.read(1)
+        file.seek(0)
+        file.write(bytes([byte[0] ^ 1]))
+    body = b'{"images": ["%s"]}' % image.encode()
+    await edge.site.call("POST", "/skerry/v1/verify", body, Content_Type="application/json")
+    await edge.until(lambda copies: copies[image]["state"] != "complete")
+
+
 async def to_the_end(edge: Edge, do: "Step", image: str) -> None:
     """Do it, and see that the edge is still there afterwards."""
     await do(edge, image)
@@ -137,6 +149,7 @@ AT_THE_END: dict[str, tuple[Step, Step | None]] = {
     "keep.bytes-visible": (fetch, None),
     "keep.recorded": (fetch, None),
     "evict.recorded": (evict, fetch),
+    "reopen.recorded": (read_again, fetch),
     "evict.recorded, and queued again": (fetch_wrong_bytes, None),
 }
 """Write point -> what passes it, and what has to be done before."""

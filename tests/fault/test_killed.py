@@ -92,8 +92,8 @@ OPERATIONS = {
 }
 
 OF_A_CACHE = {
-    "keep.bytes-visible", "keep.recorded", "evict.recorded", "evict.bytes-gone", "aside.recorded",
-    "assembly.bytes-durable",
+    "keep.bytes-visible", "keep.recorded", "reopen.recorded", "evict.recorded", "evict.bytes-gone",
+    "aside.recorded", "assembly.bytes-durable",
 }  # fmt: skip
 """Write points that only a site with an upstream passes; that of an assembly is in `test_assembly_killed`."""
 

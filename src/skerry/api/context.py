@@ -97,8 +97,8 @@ class Site:
     """One running site. It is a home, an edge, or as a member of a tree of sites both; `catalogue` is what
     its readers are answered from, `records` what is on disk, `traffic` what it has been asked, `chunks` its
     images as other sites want them.
-    `federation` is what makes it one of several, `renewal` keeps its key. `egress` is what siblings get, `scrubber`
-    reads copies again (an aide has none).
+    `federation` is what makes it one of several, `renewal` keeps its key. `egress` is what siblings get,
+    `scrubber` reads copies again (an aide has none).
     """
 
     config: Config

@@ -121,8 +121,9 @@ class Scrubber:
             if await self._is_right(copy, image, pace) or await self._is_right(copy, image, pace):
                 await self._publisher.note_verified(image_id, "")
                 return Finding(image_id, copy.size or 0)
+            finding = await self._put_right(self._whole(image_id))
             self.wrong_copies += 1
-            return await self._put_right(self._whole(image_id))
+            return finding
 
     async def _read_asked(self) -> None:
         while self.ahead:

@@ -29,6 +29,7 @@ from skerry.api.traffic import BUCKETS, Traffic
 from skerry.core.copy import Copy, CopyState
 from skerry.core.image import Status
 from skerry.core.placement.knowledge import Knowledge
+from skerry.transfer.scrub import Scrubber
 
 _BOUNDS = (*(str(bound) for bound in BUCKETS), "+Inf")
 
@@ -68,6 +69,8 @@ class _Metrics(Collector):
         yield images
         yield from _copies(site.copies.all())
         yield gauge("skerry_store_free_bytes", "Bytes that the store can still take.", self._free)
+        if site.scrubber is not None:
+            yield from _scrubber(site.scrubber, site.copies.all())
         if site.home is not None:
             yield from _home(site.home)
         if site.edge is not None:
@@ -95,6 +98,13 @@ def _by_state(name: str, what: str, values: Mapping[CopyState, int]) -> Metric:
     for state in CopyState:
         family.add_metric([state], values[state])
     return family
+
+
+def _scrubber(scrubber: Scrubber, copies: Iterable[Copy]) -> Iterator[Metric]:
+    damaged = sum(bool(copy.trouble) for copy in copies)
+    yield counter("skerry_verified_bytes", "Bytes of copies that were read again.", scrubber.read_bytes)
+    yield counter("skerry_copies_found_damaged", "Copies that were not right then.", scrubber.wrong_copies)
+    yield gauge("skerry_copies_damaged", "Copies that are damaged, and not put right yet.", damaged)
 
 
 def _home(home: Home) -> Iterator[Metric]:
