@@ -1,4 +1,4 @@
-"""An assembly that is killed again and again, without warning, comes to its end and loses little."""
+"""An assembly that is killed again and again, without warning, comes to its end and loses nothing."""
 
 import signal
 import subprocess
@@ -68,5 +68,4 @@ def test_an_assembly_that_is_killed_again_and_again_comes_to_its_end(tmp_path: P
     images = Images(tmp_path)
     count = images.hold_file(image).index.count
     images.close()
-    assert set(map(int, brought)) == set(range(count))
-    assert len(brought) <= count + (len(kills) + 1) * _CHECKPOINT
+    assert sorted(map(int, brought)) == list(range(count))

@@ -1,6 +1,7 @@
 """Carry out a plan: the file of an image, made of its chunks, wherever they come from.
 
-What was made durable outlasts a crash (`journal`): what is lost is what came since the last `checkpoint`.
+What was written outlasts the program, what was made durable a power cut as well (`journal`): that loses what
+came since the last `checkpoint`.
 Chunks of which the file has only a compressed form wait in a scratch file.
 """
 
@@ -18,7 +19,7 @@ from skerry.chunking import build, codecs, files
 from skerry.chunking.digesting import Digesting
 from skerry.chunking.held import Held
 from skerry.chunking.index import ImageIndex
-from skerry.chunking.journal import CHUNKS, PIECES, Journal
+from skerry.chunking.journal import CHUNKS, PIECES, WRITTEN, Journal
 from skerry.chunking.part import Part
 from skerry.chunking.placing import Placing
 from skerry.chunking.plan import ChunkPlan
@@ -57,13 +58,14 @@ class Assembly:
         if self._scratch >= 0 and os.fstat(self._scratch).st_size != index.data_size:
             self._journal.clear()
             files.set_size(self._scratch, index.data_size)
+        self._placing = Placing(index, fd, self._scratch)
         self.stored = self._journal.done[CHUNKS].copy()
         """Chunks whose bytes are in the file, or in the scratch file."""
         self.built = self._journal.done[PIECES].copy()
         """Compressed pieces that are in the file."""
+        self._take_written()
         self.in_file = self.stored.copy()
         """Chunks that are in the file, as far as it has them as they are."""
-        self._placing = Placing(index, fd, self._scratch)
         self._compressed = build.compressed(index)
         self._twins = np.arange(index.count)
         self._by_twin = self._twins
@@ -96,6 +98,7 @@ class Assembly:
         first, last = np.searchsorted(self._twins, (number, number + 1))
         for twin in self._by_twin[first:last].tolist():
             self._placing.write(twin, memoryview(data))
+            self._journal.note_written(twin)
             self.stored[twin] = self.in_file[twin] = True
             self._places.lender[twin] = -1
 
@@ -139,7 +142,15 @@ class Assembly:
                 return False
         except WrongBytes:
             return False
+        return self._is(number, data)
+
+    def _is(self, number: int, data: bytearray) -> bool:
         return hashlib.sha256(data).digest() == bytes(self._index.ids[number].tobytes())
+
+    def _take_written(self) -> None:
+        """Of the chunks that were written when an earlier assembly ended, those that are there."""
+        for number in np.flatnonzero(self._journal.done[WRITTEN] & ~self.stored).tolist():
+            self.stored[number] = self._is(number, self._placing.read(number))
 
     def recheck(self) -> tuple[int, frozenset[str]]:
         """After `finish` has found that the file is wrong: look for the chunks that are, and forget them.

@@ -1,9 +1,12 @@
 """What an assembly has done, durable: a file to which rows are added.
 
     8  magic "SKERRYJN"    4  version    32  SHA-256 of the index, whose assembly it is
-    rows of 16 bytes:  4  what (1 chunks, 2 pieces)   4  the first   4  how many   4  CRC-32 of those
+    rows of 16 bytes:  4  what (1 chunks, 2 pieces, 3 chunks written)   4  the first   4  how many
+                       4  CRC-32 of those
 
-All numbers are little-endian. A row that was being written when the power went ends the file.
+All numbers are little-endian. A row that was being written when the power went ends the file. Chunks are
+noted as written before anybody knows that they are durable: so a program that is killed loses none, and after
+a power cut they have to be compared with their ids.
 """
 
 import os
@@ -19,7 +22,7 @@ from skerry.chunking import files
 from skerry.chunking.pack_file import to_runs
 from skerry.chunking.recipe import Flags, Numbers
 
-CHUNKS, PIECES = 1, 2
+CHUNKS, PIECES, WRITTEN = 1, 2, 3
 
 _HEAD = struct.Struct("<8sI32s")
 _ROW = struct.Struct("<IIII")
@@ -34,7 +37,7 @@ class Journal:
 
     def __init__(self, path: Path, name: str, chunks: int, pieces: int) -> None:
         """`name` is the digest of the index, which has so many chunks and pieces."""
-        self.done = {CHUNKS: np.zeros(chunks, np.bool_), PIECES: np.zeros(pieces, np.bool_)}
+        self.done = _nothing(chunks, pieces)
         self._fd = files.open_own(path)
         head = _HEAD.pack(_MAGIC, _VERSION, bytes.fromhex(name))
         data = files.read(self._fd, 0, os.fstat(self._fd).st_size)
@@ -54,13 +57,15 @@ class Journal:
         runs = to_runs(new)
         rows, end = bytearray(), 0
         for gap, count in zip(runs[::2], runs[1::2], strict=True):
-            row = struct.pack("<III", what, end + gap, count)
-            rows += row + struct.pack("<I", zlib.crc32(row))
+            rows += _row(what, end + gap, count)
             end += gap + count
-        files.write(self._fd, rows, self._end)
+        self._write(rows)
         files.make_durable(self._fd)
-        self._end += len(rows)
         self.done[what] |= done
+
+    def note_written(self, chunk: int) -> None:
+        """A chunk was written; neither it nor the note has to be durable."""
+        self._write(_row(WRITTEN, chunk, 1))
 
     def clear(self) -> None:
         """Nothing is done any more, durably: `add` begins anew."""
@@ -74,16 +79,30 @@ class Journal:
         """No more is added. The file stays."""
         os.close(self._fd)
 
+    def _write(self, rows: bytes | bytearray) -> None:
+        files.write(self._fd, rows, self._end)
+        self._end += len(rows)
+
+
+def _row(what: int, first: int, count: int) -> bytes:
+    row = struct.pack("<III", what, first, count)
+    return row + struct.pack("<I", zlib.crc32(row))
+
+
+def _nothing(chunks: int, pieces: int) -> dict[int, Flags]:
+    counts = {CHUNKS: chunks, PIECES: pieces, WRITTEN: chunks}
+    return {what: np.zeros(count, np.bool_) for what, count in counts.items()}
+
 
 def chunks_of(path: Path | None, name: str, chunks: int) -> Flags:
-    """The chunks that a journal says are done, if there is one of the index `name`. Changes nothing."""
-    done = {CHUNKS: np.zeros(chunks, np.bool_), PIECES: np.zeros(0, np.bool_)}
+    """The chunks that a journal says are there, if there is one of the index `name`. Changes nothing."""
+    done = _nothing(chunks, 0)
     head = _HEAD.pack(_MAGIC, _VERSION, bytes.fromhex(name))
     with suppress(OSError):
         data = path.read_bytes() if path is not None else b""
         if data.startswith(head):
             _replay(memoryview(data)[len(head) :], done)
-    return done[CHUNKS]
+    return done[CHUNKS] | done[WRITTEN]
 
 
 def as_flags(numbers: Numbers, count: int) -> Flags:
