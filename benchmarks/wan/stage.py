@@ -98,8 +98,9 @@ class Stage:
     def upload(self, file: Path, form: str) -> str:
         """The id of a file as an image at the centre, uploaded when it is first asked for."""
         if file not in self._images:
+            makes_indexes = self.makes_indexes  # to be found out before it is busy with a large image
             self._images[file] = image_id = self._uploaded(file, form)
-            if self.makes_indexes:
+            if makes_indexes:
                 self.centre.wait_indexed(image_id)
         return self._images[file]
 
