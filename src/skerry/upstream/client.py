@@ -7,8 +7,8 @@ answers a list with an ETag, which spares both ends the list when nothing has ch
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -151,7 +151,8 @@ class UpstreamImages:
                 raise NotFound(f"Upstream has no image {image_id}.", image=image_id)
             if response.status not in (200, 206):
                 raise await _failure(response)
-            yield response
+            with _to_its_end(response):
+                yield response
 
     async def index(
         self, image_id: str, like: str | None, *, most: int, stall: float, begin: bool = True
@@ -183,7 +184,8 @@ class UpstreamImages:
         async with self._ask(path, {}, stall, body=order) as response:
             if response.status != 200 or response.content_type != PACKS_TYPE:
                 raise await _failure(response)
-            yield response
+            with _to_its_end(response):
+                yield response
 
     async def presence(self, image_id: str, wanted: int | None, *, patience: float) -> bytes | None:
         """Which chunks of an image are there, see `chunking.presence`; None from who does not know of that.
@@ -301,6 +303,22 @@ async def read_bounded(response: aiohttp.ClientResponse, most: int = _ANSWER_LIM
     if len(body) > most:
         raise UpstreamFailed(f"The upstream site's answer about {response.url.path} is absurdly large.")
     return body
+
+
+@contextmanager
+def _to_its_end(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """An answer that is left before its end takes its connection with it, at once.
+
+    TLS would be ended in order, for which all that is still under way has to come: megabytes, over a line
+    that was cut for a while, and asked for again already.
+    """
+    connection = response.connection
+    transport = connection.transport if connection is not None else None
+    try:
+        yield
+    finally:
+        if transport is not None and not response.content.is_eof():
+            transport.abort()
 
 
 async def _failure(response: aiohttp.ClientResponse) -> SkerryError:
