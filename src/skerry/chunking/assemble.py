@@ -7,6 +7,7 @@ Chunks of which the file has only a compressed form wait in a scratch file.
 
 import hashlib
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -95,7 +96,7 @@ class Assembly:
 
     def put(self, number: int, data: bytes | bytearray) -> None:
         """Take a missing chunk, which its caller has verified, at all its places."""
-        first, last = np.searchsorted(self._twins, (number, number + 1))
+        first, last = bisect_left(self._twins, number), bisect_right(self._twins, number)
         for twin in self._by_twin[first:last].tolist():
             self._placing.write(twin, memoryview(data))
             self._journal.note_written(twin)

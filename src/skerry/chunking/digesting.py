@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from skerry.chunking import files
 
-_PART = 1 << 20
+_PART = 256 << 10
 _ZEROS = bytes(_PART)
 
 
@@ -39,11 +39,13 @@ class Digesting:
     def _take(self, start: int, end: int, before: Future[None] | None) -> None:
         if before is not None:
             before.result()  # what went wrong there is not passed over
-        at = start
+        at, part = start, memoryview(bytearray(_PART))
         for first, last in files.data_runs(self._fd, start, end):
             self._zeros(first - at)
-            for part in range(first, last, _PART):
-                self._digest.update(files.read(self._fd, part, min(_PART, last - part)))
+            for at in range(first, last, _PART):
+                ready = part[: last - at]
+                files.fill(self._fd, ready, at)
+                self._digest.update(ready)
             at = last
         self._zeros(end - at)
 

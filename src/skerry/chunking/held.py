@@ -1,8 +1,10 @@
 """An image that is here, as chunks that can be read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skerry.chunking.index import ImageIndex
+from skerry.chunking.recipe import Numbers
 from skerry.chunking.sketch import Sketch
 from skerry.chunking.view import View
 from skerry.core.errors import WrongBytes
@@ -27,3 +29,15 @@ class Held:
     def chunk(self, number: int) -> bytearray:
         """The bytes of a chunk, not verified. Raises StoreFailed or WrongBytes."""
         return self.view.read(int(self.index.offset[number]), int(self.index.length[number]))
+
+
+def joined(parts: Sequence[tuple[Held, Numbers]]) -> bytearray:
+    """The bytes of some chunks behind each other, as for `Held.chunk`."""
+    data = bytearray(sum(int(held.index.length[numbers].sum()) for held, numbers in parts))
+    place = memoryview(data)
+    for held, numbers in parts:
+        offsets, lengths = held.index.offset[numbers].tolist(), held.index.length[numbers].tolist()
+        for offset, length in zip(offsets, lengths, strict=True):
+            held.view.fill(place[:length], offset)
+            place = place[length:]
+    return data

@@ -8,10 +8,13 @@ import numpy as np
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.likeness import TOP, Likes, alike
 from skerry.chunking.recipe import Numbers
+from skerry.chunking.rules import MOST
 from skerry.chunking.sketch import Sketch
 
-SMALL, LARGE = 4 << 20, 32 << 20
-"""Bytes of chunks in a pack: with likenesses, and where there are few."""
+SMALL, LARGE = 4 << 20, (32 << 20) - MOST
+"""Bytes of chunks in a pack, before its last: with likenesses, and where there are few. A window of 32 MiB
+has room for all.
+"""
 
 MOST_PREFIX = 16 << 20
 

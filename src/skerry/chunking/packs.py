@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 
 from skerry.chunking import pack_file
-from skerry.chunking.held import Held
+from skerry.chunking.held import Held, joined
 from skerry.chunking.index import ImageIndex
 from skerry.chunking.pack_file import Head
 from skerry.chunking.packing import LARGE, MOST_PREFIX, Pack
@@ -46,11 +46,8 @@ def pack(contents: Pack, target: Held, bases: Sequence[Held], effort: Effort) ->
     Takes memory for the prefix, the chunks, and a window of both.
     """
     used = np.unique(contents.base)
-    prefix = b"".join(
-        bases[base].chunk(chunk)
-        for base, chunk in zip(contents.base.tolist(), contents.chunk.tolist(), strict=True)
-    )
-    data = b"".join(target.chunk(number) for number in contents.chunks.tolist())
+    prefix = joined([(bases[base], contents.chunk[contents.base == base]) for base in used.tolist()])
+    data = joined([(target, contents.chunks)])
     head = Head(
         bytes.fromhex(target.name),
         tuple(bytes.fromhex(bases[number].name) for number in used),
@@ -129,7 +126,7 @@ class Unpacking:
         size = int(self._index.length[chunks].sum())
         if prefix_size > MOST_PREFIX or size > _MOST_CONTENT:
             raise WrongBytes("A pack is too large.")
-        prefix = b"".join(base.chunk(number) for base, numbers in self._prefix for number in numbers.tolist())
+        prefix = joined(self._prefix)
         self._coming = chunks[::-1].tolist()
         self._unpacker = zstd.ZstdDecompressor(
             zstd_dict=zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None,

@@ -30,16 +30,16 @@ class Part(View):
         self._stored = stored
         self._placing = Placing(index, self.fd, self._scratch)
 
-    def read(self, offset: int, length: int) -> bytearray:
+    def fill(self, buffer: memoryview, offset: int) -> None:
         """The chunk that lies there, not verified. Raises WrongBytes when it is not here."""
         number = int(np.searchsorted(self.index.offset, offset))
         if (
             number >= self.index.count
-            or (self.index.offset[number], self.index.length[number]) != (offset, length)
+            or (self.index.offset[number], self.index.length[number]) != (offset, len(buffer))
             or not self._stored[number]
         ):
             raise WrongBytes("A chunk that was asked for is not here.")
-        return self._placing.read(number)
+        self._placing.fill(buffer, number)
 
     def held(self, wanted: Numbers) -> tuple[Held, Numbers]:
         """See `sketched`, of the `wanted` chunks that are here."""

@@ -30,9 +30,13 @@ class Placing:
     def read(self, number: int) -> bytearray:
         """A chunk that was written."""
         data = bytearray(int(self._index.length[number]))
-        for fd, place, start, end in self._parts(number, len(data)):
-            files.fill(fd, memoryview(data)[start:end], place)
+        self.fill(memoryview(data), number)
         return data
+
+    def fill(self, buffer: memoryview, number: int) -> None:
+        """Fill `buffer`, which is zeros, with a chunk that was written."""
+        for fd, place, start, end in self._parts(number, len(buffer)):
+            files.fill(fd, buffer[start:end], place)
 
     def fill_from_scratch(self, number: int, within: int, buffer: memoryview) -> None:
         """Fill `buffer` with bytes of a chunk, from `within` it on, that the file has only compressed."""

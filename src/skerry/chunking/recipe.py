@@ -5,6 +5,7 @@ The file is a row of pieces with zeros between them. A piece is *plain*, bytes o
 each byte of a view has one place, or none, and then it counts for nothing.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ class Recipe:
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """(piece, start, end) of the parts of this stretch of the view that are in the file, in order."""
-        number = max(int(np.searchsorted(self.starts, start, side="right")) - 1, 0)
+        number = max(bisect_right(self.starts, start) - 1, 0)
         while number < len(self.starts) and self.starts[number] < end:
             piece = int(self.by_view[number])
             first = int(self.starts[number])

@@ -32,15 +32,18 @@ class View:
     def read(self, offset: int, length: int) -> bytearray:
         """Bytes of the view; zeros where no piece is. StoreFailed or WrongBytes when the file is damaged."""
         data = bytearray(length)
-        place = memoryview(data)
-        for piece, start, end in self.recipe.pieces(offset, offset + length):
-            part = place[start - offset : end - offset]
+        self.fill(memoryview(data), offset)
+        return data
+
+    def fill(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer`, which is zeros, with the bytes from `offset` on. Raises as `read`."""
+        for piece, start, end in self.recipe.pieces(offset, offset + len(buffer)):
+            part = buffer[start - offset : end - offset]
             within = start - int(self.recipe.view[piece])
             if self.recipe.made[piece]:
                 part[:] = self.restored(piece)[within : within + len(part)]
             else:
                 files.fill(self.fd, part, int(self.recipe.at[piece]) + within)
-        return data
 
     def stream(self, piece: int) -> bytearray:
         """The bytes of a piece as they are in the file."""
