@@ -42,8 +42,8 @@ def _for_people(plan: Mapping[str, Any]) -> str:
     rows = [(one["name"] or "-", one["image_id"], output.size(one["bytes"])) for one in plan["reused"]]
     if plan["done"]:
         rows.append(("what came before", "-", output.size(plan["done"])))
-    lines = ", ".join(["upstream", *plan["siblings"]])
-    rows.append((lines, "-", ("" if whole else "at most ") + output.size(plan["missing"])))
+    for source, size in plan["sources"].items():
+        rows.append((source, "-", ("" if whole else "at most ") + output.size(size)))
     if plan["holes"]:
         rows.append(("holes", "-", output.size(plan["holes"])))
     how = f"whole, because: {plan['reason']}" if whole else "by its chunks"

@@ -23,6 +23,14 @@ class Reuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes that a site is asked for; upstream is the last."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class FetchPlan:
     """What comes from where. All figures are bytes.
 
@@ -43,17 +51,18 @@ class FetchPlan:
     """What comes over lines: so many bytes of a whole file, at most so many of chunks, which are packed."""
     holes: int = 0
     """Zeros that nobody sends nor writes."""
-    siblings: tuple[str, ...] = ()
-    """Who is asked besides upstream."""
+    sources: tuple[Source, ...] = ()
+    """Of whom, as they are now: siblings go before upstream for what they have."""
     rate: float | None = None
     """Bytes a second of the line to upstream as measured last; None when it never was."""
 
     @property
     def seconds(self) -> float | None:
-        """How long `missing` takes from upstream alone, at most for chunks; None when that is not known."""
-        if not self.missing:
+        """How long the line to upstream takes for its part, at most for chunks; None when unknown."""
+        size = self.sources[-1].size if self.sources else 0
+        if not size:
             return 0.0
-        return self.missing / self.rate if self.rate else None
+        return size / self.rate if self.rate else None
 
 
 def order(reused: list[Reuse]) -> tuple[Reuse, ...]:

@@ -1,6 +1,7 @@
 """How an image would come, without bringing any of it but its index."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,20 +10,21 @@ from skerry.catalog.copies import Copies
 from skerry.catalog.records import Records
 from skerry.core.copy import CopyState
 from skerry.core.errors import UnknownFormat, WrongBytes
-from skerry.core.fetch_plan import By, FetchPlan, Reuse, order
+from skerry.core.fetch_plan import By, FetchPlan, Reuse, Source, order
 from skerry.core.image import Image
 from skerry.core.index_name import index_name
 from skerry.stores.base import Store
 from skerry.transfer.assembling import CHUNKS, JOURNAL, part
 from skerry.transfer.chunks import Asked, Chunks
 from skerry.transfer.siblings import Siblings
+from skerry.transfer.way import UPSTREAM
 from skerry.transfer.ways import Outset, ask_index, outset
 from skerry.upstream.client import UpstreamImages
 from skerry.upstream.link import NO_ANSWER
 
 if TYPE_CHECKING:
     from skerry.chunking.index import ImageIndex
-    from skerry.chunking.recipe import Flags
+    from skerry.chunking.recipe import Flags, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ class Planner:
                 known = replace(known, rate=self.upstream.meter.rate)
                 return await self._by_chunks(image, known, start)
             done = await asyncio.to_thread(self.store.partial(image.id).size)
-            return replace(known, by=By.WHOLE, reason=start.whole, done=done, missing=max(0, size - done))
+            return replace(_whole(known, start.whole, max(0, size - done)), done=done)
         except (WrongBytes, UnknownFormat) as error:
-            return replace(known, by=By.WHOLE, reason=str(error), missing=size)
+            return _whole(known, str(error), size)
 
     async def _ask(self, image: Image, size: int) -> Asked | None:
         """Ask once, and keep the answer for the fetch."""
@@ -84,20 +86,23 @@ class Planner:
         return asked
 
     async def _by_chunks(self, image: Image, known: FetchPlan, start: Outset) -> FetchPlan:
-        plan = await asyncio.to_thread(self._look, image, known, start)
-        if plan.by is By.WHOLE or not plan.missing:
+        plan, lengths = await asyncio.to_thread(self._look, image, known, start)
+        if not len(lengths):
             return plan
-        met = await self.siblings.meet(image.id, index_name(start.index), gives=False)
-        return replace(plan, siblings=tuple(sorted(place.name for place in met.sites)))
+        siblings = await self.siblings.have(image.id, index_name(start.index), len(lengths))
+        return replace(plan, sources=_shared(lengths, siblings))
 
-    def _look(self, image: Image, known: FetchPlan, start: Outset) -> FetchPlan:
+    def _look(self, image: Image, known: FetchPlan, start: Outset) -> "tuple[FetchPlan, Numbers]":
+        """The plan but for its sources, and how long each chunk is that is missing; 0 are the others."""
+        import numpy as np
+
         from skerry.chunking.plan import plan
         from skerry.transfer.reuse import find, why_whole
 
         with ExitStack() as opened:
             found = find(image, known.size, start.index, self.chunks, opened)
             if reason := why_whole(found.share, start.rate):
-                return replace(known, by=By.WHOLE, reason=reason, missing=known.size)
+                return _whole(known, reason, known.size), np.zeros(0, np.int64)
             index = found.index
             stored = self._stored(image.id, index, index_name(start.index))
             chosen = plan(index, [one.index for one in found.held], stored)
@@ -106,7 +111,9 @@ class Planner:
                 self._reuse(names.get(held.name, ""), size)
                 for held, size in zip(found.held, chosen.reused_bytes, strict=True)
             ]
-            return replace(
+            lengths = np.zeros(index.count, np.int64)
+            lengths[chosen.missing] = index.length[chosen.missing]
+            by_chunks = replace(
                 known,
                 by=By.CHUNKS,
                 reused=order(reused),
@@ -114,6 +121,7 @@ class Planner:
                 missing=chosen.missing_bytes,
                 holes=index.recipe.view_size - index.data_size,
             )
+            return by_chunks, lengths
 
     def _reuse(self, image_id: str, size: int) -> Reuse:
         record = self.records.cached(image_id)
@@ -127,3 +135,19 @@ class Planner:
             return as_flags(growing.stored, index.count)
         begun = part(self.store, image_id, CHUNKS).size() == index.size
         return chunks_of(part(self.store, image_id, JOURNAL).path if begun else None, name, index.count)
+
+
+def _whole(known: FetchPlan, reason: str, missing: int) -> FetchPlan:
+    sources = (Source(UPSTREAM, missing),)
+    return replace(known, by=By.WHOLE, reason=reason, missing=missing, sources=sources)
+
+
+def _shared(lengths: "Numbers", siblings: "Mapping[str, Flags | None]") -> tuple[Source, ...]:
+    """Who sends what, when each chunk comes from the first who has it, and upstream has the rest."""
+    found, left = [], lengths.copy()
+    for name, has in sorted(siblings.items()):
+        theirs = slice(None) if has is None else has
+        if size := int(left[theirs].sum()):
+            found.append(Source(name, size))
+        left[theirs] = 0
+    return *found, Source(UPSTREAM, int(left.sum()))

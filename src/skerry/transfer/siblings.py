@@ -123,6 +123,14 @@ class Siblings:
                     return _met(body)
         return Met(0.0, ())
 
+    async def have(self, image_id: str, index: str, chunks: int) -> "dict[str, Flags | None]":
+        """What siblings have of the image now, None for all of it; nobody is told that it is wanted."""
+        met = await self.meet(image_id, index, gives=False)
+        known = [(place.name, _Known(self.images(place))) for place in met.sites[:_MOST]]
+        asked = (_look(one, image_id, index, chunks, None) for _, one in known)
+        why = await asyncio.gather(*asked)
+        return {name: one.has for (name, one), wrong in zip(known, why, strict=True) if not wrong}
+
     def images(self, place: Place) -> UpstreamImages:
         """The images of a sibling."""
         assert self._connect is not None
@@ -185,21 +193,25 @@ class _Watch:
             self._hears.offered(name, known.images, known.has, known.coming)
 
     async def _look(self, known: _Known) -> str:
-        """See what somebody has. Returns why that is not known, or nothing."""
-        known.news = False
-        if known.whole:
-            return ""
-        try:
-            body = await known.images.presence(self._image, self._hears.wanted, patience=_PATIENCE)
-            if body is None:
-                return "it does not say what it has of it"
-            from skerry.chunking.presence import decode
+        return await _look(known, self._image, self._index, self._chunks, self._hears.wanted)
 
-            known.has, known.coming = decode(body, self._index, self._chunks)
-        except (*NO_ANSWER, SkerryError) as error:
-            return str(error) or type(error).__name__
-        known.whole, known.news = known.has is None, True
+
+async def _look(known: _Known, image_id: str, index: str, chunks: int, wanted: int | None) -> str:
+    """See what somebody has. Returns why that is not known, or nothing."""
+    known.news = False
+    if known.whole:
         return ""
+    try:
+        body = await known.images.presence(image_id, wanted, patience=_PATIENCE)
+        if body is None:
+            return "it does not say what it has of it"
+        from skerry.chunking.presence import decode
+
+        known.has, known.coming = decode(body, index, chunks)
+    except (*NO_ANSWER, SkerryError) as error:
+        return str(error) or type(error).__name__
+    known.whole, known.news = known.has is None, True
+    return ""
 
 
 async def _nobody() -> None:

@@ -245,6 +245,18 @@ async def test_a_site_that_may_not_read_an_image_is_neither_told_nor_named(tmp_p
         assert await _told(group, "nice", image_id) == {"lyon"}
 
 
+async def test_a_plan_says_how_much_would_come_from_whom(tmp_path: Path) -> None:
+    async with region(tmp_path, ["lyon", "nice"]) as group:
+        data = noise(2 * MB)
+        image_id = await upload(group.top, data)
+        assert await _planned(group.below["nice"], image_id) == {"upstream": len(data)}
+        await bring(group.below["lyon"], image_id)
+        assert await _planned(group.below["nice"], image_id) == {"lyon": len(data), "upstream": 0}
+        await bring(group.below["nice"], image_id)
+        from_upstream, from_siblings = group.brought("nice")
+        assert from_upstream < len(data) / 10 < len(data) <= from_siblings
+
+
 async def test_a_site_whose_egress_is_nothing_is_not_named_and_gives_nothing(tmp_path: Path) -> None:
     async with region(tmp_path, ["lyon", "nice"], transfer={"egress": 0}) as group:
         image_id = await upload(group.top, noise(2 * MB))
@@ -267,6 +279,16 @@ async def _told(group: Region, name: str, image_id: str) -> set[str] | None:
     assert index
     body = await edge.upstream.meet(image_id, msgspec.json.encode({"index": index, "gives": False}))
     return None if body is None else {one["name"] for one in msgspec.json.decode(body)["sites"]}
+
+
+async def _planned(site: Api, image_id: str) -> dict[str, int]:
+    """The bytes that each source is to send, as a site's plan says."""
+    await arrives(site, image_id, status="active")
+    status, _, plan = await site.call("GET", f"/skerry/v1/images/{image_id}/plan")
+    assert status == 200
+    assert isinstance(plan, dict)
+    assert sum(plan["sources"].values()) == plan["missing"]
+    return dict(plan["sources"])
 
 
 def _url(site: Api) -> str:

@@ -41,7 +41,7 @@ def shown(plan: FetchPlan) -> dict[str, Any]:
         "done": plan.done,
         "missing": plan.missing,
         "holes": plan.holes,
-        "siblings": list(plan.siblings),
+        "sources": {one.name: one.size for one in plan.sources},
         "rate": None if plan.rate is None else round(plan.rate),
         "seconds": None if plan.seconds is None else round(plan.seconds, 1),
     }
