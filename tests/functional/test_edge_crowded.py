@@ -165,7 +165,7 @@ async def test_who_reads_a_copy_that_is_deleted_gets_all_of_it(crowd: Crowd) -> 
     size = 16 << 20
     data = noise(size)
     image = crowd.upstream.add(data)
-    crowd.cache.limit = 2 * size
+    crowd.cache.room.limit = 2 * size
     await crowd.edge.download(image)
     await eventually(crowd.cache.cached)
     async with crowd.half(image) as response:

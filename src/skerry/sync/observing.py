@@ -26,7 +26,7 @@ async def observe(copies: Copies, store: Store, cache: Cache | None) -> list[Obs
 
 async def capacity(store: Store, cache: Cache) -> Capacity:
     """The room for copies."""
-    return Capacity(cache.limit, await asyncio.to_thread(store.free), store.others)
+    return Capacity(cache.room.limit, await asyncio.to_thread(store.free), store.others)
 
 
 def _bad(copies: Iterable[Copy], store: Store) -> set[str]:

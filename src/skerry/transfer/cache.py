@@ -15,29 +15,20 @@ from skerry.catalog.base import EdgeCatalogue
 from skerry.catalog.copies import Copies, Rule
 from skerry.core.clock import Clock
 from skerry.core.copy import Copy, CopyState
-from skerry.core.errors import Busy, NoData, NoSpace, NotFound, SkerryError, StoreFailed, WrongBytes
-from skerry.core.eviction import make_room, occupied
+from skerry.core.errors import Busy, NoData, NotFound, SkerryError, StoreFailed
 from skerry.core.image import Image
 from skerry.stores.base import Store
 from skerry.transfer.chunks import Chunks
 from skerry.transfer.delivery import Delivery
 from skerry.transfer.fetch import Fetch
+from skerry.transfer.fetching import Fetches, is_wanted, log_failure
 from skerry.transfer.publish import Damage, Publisher
 from skerry.transfer.queue import Order, Queue
+from skerry.transfer.room import Room
 from skerry.transfer.siblings import Siblings
-from skerry.transfer.throttle import Throttle
 from skerry.upstream.client import UpstreamImages
 
 log = logging.getLogger(__name__)
-
-_CHECKPOINT = 1.0
-"""Seconds between the moments at which a running fetch is made durable."""
-
-_REMEMBERED = 10_000
-"""Evicted images of which it is known when that was."""
-
-_PAUSED = 0
-"""The rate of what gives way to somebody who waits."""
 
 
 class Cache:
@@ -62,9 +53,7 @@ class Cache:
         chunks: Chunks,
         siblings: Siblings,
     ) -> None:
-        self.limit = int(limit)
         self._store = store
-        self._chunks = chunks
         self.siblings = siblings
         self._copies = copies
         self._publisher = publisher
@@ -72,27 +61,23 @@ class Cache:
         self._catalogue = catalogue
         self._clock = clock
         self._prestages = prestages
-        self._stall = stall
-        self._line = Throttle(lambda: rate)
-        self._fetches: dict[str, Fetch] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading: Counter[str] = Counter()
         self._admission = asyncio.Lock()
         self._queue = Queue(clock)
         self._work = asyncio.Event()
+        self._fetches = Fetches(
+            store, copies, publisher, upstream, chunks, siblings, self._queue,
+            stall=stall, rate=rate, reading=self._reading, ended=self._work.set,
+        )  # fmt: skip
+        self.room = Room(
+            store, copies, publisher, clock, int(limit), busy=self._reading, written=self._written
+        )
         self._worker: asyncio.Task[None] | None = None
         self.check: Callable[[Image], None] = lambda image: None
         """Raises what stands against having an image here that is not."""
-        self.evicted: dict[str, float] = {}
-        """When the last copies gave way to others since the start, by image; the oldest first."""
         self.hits = 0
         self.misses = 0
         """Readers since the start that found the copy whole, and that did not."""
-
-    @property
-    def used(self) -> int:
-        """Bytes that copies take or have been promised."""
-        return occupied(self._copies.all())
 
     def cached(self) -> list[Copy]:
         """Whole copies."""
@@ -116,7 +101,7 @@ class Cache:
 
     def fetches(self) -> list[Fetch]:
         """What is being fetched now."""
-        return list(self._fetches.values())
+        return self._fetches.all()
 
     @property
     def readers(self) -> int:
@@ -177,7 +162,7 @@ class Cache:
         await self._copies.change(image_id, lambda copy: copy and replace(copy, paused=paused))
         async with self._admission:  # a fetch that is about to begin is stopped as well
             if paused and not self.is_busy(image_id):
-                await self._stop_fetch(image_id)
+                await self._fetches.stop(image_id)
         self._work.set()
 
     async def move(self, image_id: str, store: str) -> None:
@@ -187,7 +172,7 @@ class Cache:
     async def renew(self, image_id: str) -> None:
         """Have a copy whose bytes are bad fetched anew; who reads it goes on to the end of what there is."""
         async with self._admission:
-            await self._stop_fetch(image_id)
+            await self._fetches.stop(image_id)
             await self._publisher.requeue(image_id)
         self._work.set()
 
@@ -201,9 +186,8 @@ class Cache:
         """Give up a copy whose room is needed, unless somebody reads it."""
         async with self._admission:
             if not self.is_busy(image_id):
-                await self._stop_fetch(image_id)
-                await self._publisher.evict(image_id)
-                self._note_evicted(image_id)
+                await self._fetches.stop(image_id)
+                await self.room.evict(image_id)
 
     async def delete(self, image_id: str) -> None:
         """Remove one copy, pinned or not, or take an image from the queue. Raises NotFound.
@@ -226,7 +210,7 @@ class Cache:
         if copy is not None and copy.cached:
             await self.remove(image.id)
         async with self._admission:
-            await self._make_room(image.size or 0)
+            await self.room.make(image.size or 0)
 
     async def clear(self, *, cached: bool = True, queued: bool = True) -> None:
         """Remove all copies, the queue, or both, each as `delete` does. What is pinned stays."""
@@ -247,7 +231,7 @@ class Cache:
     async def prune(self, to: int) -> list[str]:
         """Evict the least recently used until at most `to` bytes are taken; the ids. Raises NoSpace."""
         async with self._admission:
-            return await self._evict_for(0, limit=to)
+            return await self.room.shrink(to)
 
     async def start(self) -> None:
         """Go on with what was queued or interrupted, and drop what upstream has deleted."""
@@ -260,10 +244,7 @@ class Cache:
             self._worker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._worker
-        for fetch in self.fetches():
-            await self._stop_fetch(fetch.image.id)
-            with suppress(SkerryError):
-                await self._checkpoint(fetch)
+        await self._fetches.close()
         with suppress(SkerryError):
             await self._copies.flush()
 
@@ -319,35 +300,13 @@ class Cache:
         copy = self._copies.get(image.id)
         if copy is not None and copy.state is CopyState.PARTIAL and not copy.cached:
             raise Busy(f"Image {image.id} is on its way here from {image.home}.", retry_after=5)
-        running = self._fetches.get(image.id)
+        running = self._fetches.of(image.id)
         if running is not None and running.size == image.size:
             return running
-        await self._stop_fetch(image.id)
-        wanted = self._wanted(image.id)
+        await self._fetches.stop(image.id)
+        wanted = is_wanted(copy)
         await self._admit(image)
-        fetch = Fetch(
-            image,
-            self._store,
-            self._upstream,
-            self._chunks,
-            self.siblings,
-            stall=self._stall,
-            line=self._line,
-            rate=lambda: self._rate(image.id),
-        )
-        self._fetches[image.id] = fetch
-        task = asyncio.create_task(self._carry_out(fetch, wanted=wanted), name=f"fetch-{image.id}")
-        self._tasks[image.id] = task
-        task.add_done_callback(lambda _: self._ended(fetch))
-        return fetch
-
-    def _rate(self, image_id: str) -> int | None:
-        """Bytes a second at which an image may come now: who waits for one goes before all that is queued."""
-        if self.is_busy(image_id):
-            return None
-        if any(other in self._reading for other in self._fetches):
-            return _PAUSED
-        return self._queue.rate(image_id)
+        return self._fetches.start(image, wanted=wanted)
 
     async def _admit(self, image: Image) -> None:
         """Promise room to an image that is about to come, unless it has been before. Raises NoSpace."""
@@ -356,7 +315,7 @@ class Cache:
             return
         if copy is not None and copy.state is not CopyState.QUEUED:
             await self._publisher.requeue(image.id)  # its bytes are damaged, or of another size
-        await self._make_room(image.size or 0)
+        await self.room.make(image.size or 0)
         await self._copies.change(
             image.id,
             lambda copy: replace(
@@ -364,86 +323,12 @@ class Cache:
             ),
         )
 
-    async def _make_room(self, need: int) -> None:
-        free = await asyncio.to_thread(self._store.free)
-        limit = min(self.limit, sum(map(self._written, self._copies.all())) + free)
-        await self._evict_for(need, limit=limit)
-
     def _written(self, copy: Copy) -> int:
         """Bytes of the disk that a copy takes already."""
         if copy.state is CopyState.COMPLETE:
             return copy.size or 0
-        fetch = self._fetches.get(copy.image_id)
+        fetch = self._fetches.of(copy.image_id)
         return fetch.done if fetch is not None else copy.durable
-
-    def _wanted(self, image_id: str) -> bool:
-        """Whether the operator has asked for the image, and not only a client."""
-        copy = self._copies.get(image_id)
-        return copy is not None and (copy.pinned or copy.state is CopyState.QUEUED)
-
-    async def _carry_out(self, fetch: Fetch, *, wanted: bool) -> None:
-        """Fetch, make durable on the way, and keep. Never raises but when cancelled."""
-        image_id = fetch.image.id
-        saver = asyncio.create_task(self._save(fetch))
-        try:
-            try:
-                await fetch.run()
-            finally:
-                saver.cancel()
-            await self._publisher.keep(image_id, fetch.partial, fetch.size, index=fetch.index)
-            self._copies.touch(image_id)
-            self._queue.forget(image_id)
-        except Exception as error:
-            await self._give_up(fetch, error, wanted=wanted or self._wanted(image_id))
-
-    def _ended(self, fetch: Fetch) -> None:
-        fetch.close()
-        del self._fetches[fetch.image.id], self._tasks[fetch.image.id]
-        self._work.set()
-
-    async def _give_up(self, fetch: Fetch, error: Exception, *, wanted: bool) -> None:
-        """Keep what may be gone on from, drop what is of no use, and queue again what the operator wants."""
-        image_id = fetch.image.id
-        _log_failure(f"image {image_id} could not be fetched", error)
-        self._queue.failed(image_id, error)
-        useless = isinstance(error, WrongBytes | NoSpace) or not fetch.done
-        try:
-            if isinstance(error, NotFound) or (useless and not wanted):
-                self._queue.forget(image_id)
-                await self._publisher.evict(image_id)
-            elif useless:
-                await self._publisher.requeue(image_id)
-        except Exception as another:
-            _log_failure(f"what there is of image {image_id} could not be removed", another)
-
-    async def _save(self, fetch: Fetch) -> None:
-        saved = 0
-        while True:
-            await asyncio.sleep(_CHECKPOINT)
-            if fetch.done > saved:
-                saved = fetch.done
-                try:
-                    await self._checkpoint(fetch)
-                except SkerryError as error:
-                    log.warning("image %s: its progress is not durable: %s", fetch.image.id, error)
-
-    async def _checkpoint(self, fetch: Fetch) -> None:
-        if fetch.durable is not None:
-            await self._publisher.checkpoint(fetch.image.id, fetch.durable, size=fetch.size, cached=True)
-
-    async def _evict_for(self, need: int, *, limit: int) -> list[str]:
-        chosen = make_room(self._copies.all(), need, limit=limit, busy=self._reading)
-        for image_id in chosen:
-            log.info("image %s evicted from the cache", image_id)
-            await self._publisher.evict(image_id)
-            self._note_evicted(image_id)
-        return chosen
-
-    def _note_evicted(self, image_id: str) -> None:
-        self.evicted.pop(image_id, None)
-        self.evicted[image_id] = self._clock.now().timestamp()
-        if len(self.evicted) > _REMEMBERED:
-            del self.evicted[next(iter(self.evicted))]
 
     async def _want(self, image_id: str, *, pinned: bool) -> None:
         """See to it that an image is here or queued, and pinned if asked for. Raises NotFound, NoData."""
@@ -462,15 +347,9 @@ class Cache:
     async def remove(self, image_id: str) -> None:
         """End the fetch and remove the copy, if there is one; no new fetch begins meanwhile."""
         async with self._admission:
-            await self._stop_fetch(image_id)
+            await self._fetches.stop(image_id)
             self._queue.forget(image_id)
             await self._publisher.evict(image_id)
-
-    async def _stop_fetch(self, image_id: str) -> None:
-        task = self._tasks.get(image_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _work_off(self) -> None:
         """Fetch queued and interrupted images, a few at a time, when the line is there."""
@@ -478,9 +357,9 @@ class Cache:
             await self._upstream.link.wait_connected()
             self._work.clear()
             for image_id in self._queue.due(self.coming()):
-                if len(self._fetches) >= self._prestages:
+                if len(self._fetches.all()) >= self._prestages:
                     break
-                if image_id not in self._fetches:
+                if self._fetches.of(image_id) is None:
                     await self._prestage(image_id)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._queue.wait()):
@@ -498,7 +377,7 @@ class Cache:
             if isinstance(error, NotFound):
                 await self.remove(image_id)
             else:
-                _log_failure(f"image {image_id} stays queued", error)
+                log_failure(f"image {image_id} stays queued", error)
                 self._queue.failed(image_id, error)
 
     def _new(self, image: Image) -> Copy:
@@ -514,11 +393,6 @@ def check_right(copy: Copy | None) -> None:
             hint=f"Bring the file back from a backup or another site, then: skerry verify {copy.image_id}",
             image=copy.image_id,
         )
-
-
-def _log_failure(what: str, error: Exception) -> None:
-    """What one can be told about in a line, anything else with its traceback."""
-    log.error("%s: %s", what, error, exc_info=None if isinstance(error, SkerryError) else error)
 
 
 def _check_data(image: Image) -> None:

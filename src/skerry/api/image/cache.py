@@ -64,7 +64,7 @@ async def prune(request: web.Request, site: Site, caller: Caller) -> web.Respons
     """POST /v2/cache/prune: come back to the cache's limit."""
     cache = _cache(site, caller, "cache_prune")
     sizes = {copy.image_id: copy.size or 0 for copy in cache.cached()}
-    pruned = await cache.prune(cache.limit)
+    pruned = await cache.prune(cache.room.limit)
     freed = sum(sizes.get(image_id, 0) for image_id in pruned)
     return json_answer({"total_files_pruned": len(pruned), "total_bytes_pruned": freed})
 

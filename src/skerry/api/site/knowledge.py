@@ -36,7 +36,7 @@ async def explain(request: web.Request, site: Site, caller: Caller) -> web.Respo
     image_id, name = request.match_info["image_id"], request.match_info["name"]
     sites = member(site.federation).sites.all()
     above = sites[name].upstream if name in sites else None
-    gone = site.edge.cache.evicted.get(image_id) if site.edge and name == site.config.site.name else None
+    gone = site.edge.cache.room.evicted.get(image_id) if site.edge and name == site.config.site.name else None
     known, facts = await placing(site).knowing.explain(
         image_id, name, above=above, evicted=None if gone is None else Evicted(gone, _EVICTED)
     )

@@ -117,8 +117,8 @@ def _edge(edge: Edge) -> Iterator[Metric]:
     yield gauge("skerry_upstream_connected", "1 while upstream answers, 0 while not.", edge.link.connected)
     since = line.since.timestamp()
     yield gauge("skerry_upstream_changed_timestamp_seconds", "When that was last found changed.", since)
-    yield gauge("skerry_cache_limit_bytes", "Bytes that cached copies may take at most.", cache.limit)
-    yield gauge("skerry_cache_used_bytes", "Bytes that cached copies take or are promised.", cache.used)
+    yield gauge("skerry_cache_limit_bytes", "Bytes that cached copies may take at most.", cache.room.limit)
+    yield gauge("skerry_cache_used_bytes", "Bytes that cached copies take or are promised.", cache.room.used)
     yield gauge(
         "skerry_cache_pinned", "Copies that are never evicted.", sum(copy.pinned for copy in cache.cached())
     )

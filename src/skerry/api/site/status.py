@@ -82,8 +82,8 @@ def _stream(standing: Standing, now: datetime) -> dict[str, Any]:
 def _cache(edge: Edge) -> dict[str, Any]:
     cached = edge.cache.cached()
     return {
-        "limit": int(edge.cache.limit),
-        "used": edge.cache.used,
+        "limit": int(edge.cache.room.limit),
+        "used": edge.cache.room.used,
         "images": len(cached),
         "pinned": sum(copy.pinned for copy in cached),
         "queued": len(edge.cache.queued()),
