@@ -31,6 +31,7 @@ COMMANDS = {
     "my_print_defaults": ("mariadb-client-core",),  # mariadb-install-db calls it
     "mkfs.ext4": ("e2fsprogs",),
     "mmdebstrap": ("mmdebstrap",),
+    "nbdkit": ("nbdkit",),
     "postgres": ("postgresql",),
     "qemu-img": ("qemu-utils",),
     "qemu-system-x86_64": ("qemu-system-x86", "qemu-block-extra"),

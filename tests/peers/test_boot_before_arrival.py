@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ class Sites:
     def url(self) -> str:
         """The image at the edge."""
         return f"{self.edge.url}/v2/images/{self.image}/file"
+
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        """So many bytes of the image."""
+        with self.disk.path.open("rb") as file:
+            file.seek(offset)
+            return file.read(count)
 
     def transfer(self) -> dict[str, Any]:
         """The image on its way to the edge; nothing when it is not."""
@@ -93,14 +100,27 @@ def test_a_machine_starts_while_its_image_is_on_its_way(sites: Sites, tmp_path: 
     assert sites.line.sent < SIZE * 1.05
 
 
+PART, AT = 1 << 20, SIZE - (64 << 20)
+"""Bytes of the image that are read while it is on its way, far from where it begins to come."""
+
+
 def test_qemu_img_reads_a_part_of_an_image_that_is_on_its_way(sites: Sites, tmp_path: Path) -> None:
-    part, at, size = tmp_path / "part", SIZE - (64 << 20), 1 << 20
-    run(
-        program("qemu-img"), "dd", "-f", "raw", "-O", "raw", f"bs={size}", f"skip={at // size}",
-        f"count={at // size + 1}", f"if={sites.url}", f"of={part}",
-    )  # fmt: skip
-    transfer = sites.transfer()
-    assert transfer["done"] < SIZE // 4
-    with sites.disk.path.open("rb") as file:
-        file.seek(at)
-        assert part.read_bytes() == file.read(size)
+    part = tmp_path / "part"
+    run(program("qemu-img"), *_copying(sites.url, part))
+    assert sites.transfer()["done"] < SIZE // 4
+    assert part.read_bytes() == sites.bytes_at(AT, PART)
+
+
+def test_nbdkit_reads_a_part_of_an_image_that_is_on_its_way(sites: Sites, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    command = shlex.join(map(str, (program("qemu-img"), *_copying("URI", part))))
+    client = command.replace("URI", '"$uri"')  # nbdkit's shell knows where it listens
+    run(program("nbdkit"), "--readonly", "--unix", "-", "curl", sites.url, "--run", client)
+    assert sites.transfer()["done"] < SIZE // 4
+    assert part.read_bytes() == sites.bytes_at(AT, PART)
+
+
+def _copying(source: str, target: Path) -> Sequence[str]:
+    """What qemu-img is told to copy the part that is read."""
+    blocks = f"bs={PART}", f"skip={AT // PART}", f"count={AT // PART + 1}"
+    return "dd", "-f", "raw", "-O", "raw", *blocks, f"if={source}", f"of={target}"
