@@ -306,6 +306,28 @@ async def test_an_image_that_upstream_deletes_during_its_fetch_is_404_and_gone(
     await nothing_kept(edge)
 
 
+async def test_an_upstream_that_sends_hardly_anything_is_left_and_asked_again(
+    edge: Api, upstream: Upstream
+) -> None:
+    data = noise(SIZE)
+    image = upstream.add(data)
+
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        del upstream.instead["file"]
+        response = web.StreamResponse()
+        response.content_length = SIZE
+        await response.prepare(request)
+        for byte in data:
+            await response.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        return response
+
+    upstream.instead["file"] = trickle
+    async with asyncio.timeout(30):
+        assert await edge.download(image) == data
+    assert upstream.downloads()[0].startswith("bytes=")  # what had come was not asked for again
+
+
 async def test_a_slow_client_never_gets_bytes_of_two_attempts_mixed(
     upstream: Upstream, tmp_path: Path
 ) -> None:

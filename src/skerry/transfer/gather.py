@@ -16,9 +16,10 @@ import aiohttp
 
 from skerry.chunking.pack_stream import Arriving
 from skerry.chunking.recipe import Flags, Numbers
-from skerry.core.errors import SkerryError, UpstreamAway, UpstreamFailed, WrongBytes
+from skerry.core.errors import SkerryError, TooSlow, UpstreamAway, UpstreamFailed, WrongBytes
 from skerry.core.swarm.source import Trouble
 from skerry.core.swarm.swarm import Swarm
+from skerry.transfer.pace import LEAST, Pace
 from skerry.transfer.way import UPSTREAM, Task
 from skerry.upstream.link import NO_ANSWER
 
@@ -208,7 +209,9 @@ class Gathering:
         began, came = _now(), 0
         order = self._hands.order(chunks, lane.rate)
         async with lane.packs.packs(task.image.id, order, stall=task.stall) as response:
+            pace = Pace(LEAST, task.stall)
             async for data in response.content.iter_any():
+                pace.came(len(data))
                 came += len(data)
                 self._count(lane, len(data))
                 numbers = await self._hands.take(arriving, data)
@@ -225,6 +228,7 @@ class Gathering:
                 await task.passed(len(data), near=lane.near)
                 lane.held_up = False
                 swarm.moved(lane.name, _now())
+                pace.wait()
         if not arriving.ended:
             raise aiohttp.ClientPayloadError("the packs end before their end")
         swarm.ended(lane.name, _now())
@@ -286,7 +290,7 @@ class Gathering:
 
 def _kind(error: Exception) -> Trouble | None:
     """What is wrong with the source that an error came from; None when it is not a source's."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | TooSlow):
         return Trouble.SLOW
     if isinstance(error, UpstreamAway):
         return Trouble.BUSY

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from skerry.core.errors import UpstreamAway, UpstreamFailed
+from skerry.core.errors import TooSlow, UpstreamAway, UpstreamFailed
 from skerry.upstream.link import NO_ANSWER, Link
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ async def persist(
             if await attempt():
                 return
             trouble = "nothing more came"
-        except NO_ANSWER as error:
-            trouble = repr(error)
+        except (*NO_ANSWER, TooSlow) as error:
+            trouble = str(error) or repr(error)
             await link.ask()
         except UpstreamAway as error:
             if not progress():

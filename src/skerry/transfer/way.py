@@ -23,7 +23,8 @@ UPSTREAM = "upstream"
 class Task:
     """What is to be brought, from where, and who is to hear of it.
 
-    `stall` is in seconds: a stream that brings nothing for so long is broken off and asked for again.
+    `stall` is in seconds: a stream that brings nothing for so long, or less than `pace.LEAST`, is broken off
+    and asked for again.
     `throttle` holds up this image, `line` all that comes from upstream, both by limits of this site.
     `progressed` is called when more bytes are ready, `held_up` when upstream is cut off itself, with None
     when it no longer is. `siblings` finds others that have the image.

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from skerry.core.errors import TooLarge, WrongBytes
 from skerry.core.image import Image
 from skerry.transfer.ingest import Tally, ingest, reread
+from skerry.transfer.pace import LEAST, Pace
 from skerry.transfer.persist import persist
 from skerry.transfer.publish import Durable
 from skerry.transfer.way import UPSTREAM, Task
@@ -106,7 +107,9 @@ class Whole:
                 raise WrongBytes(
                     f"upstream has {total} bytes, its record says {task.size}", image=task.image.id
                 )
+            pace = Pace(LEAST, task.stall)
             async for chunk in response.content.iter_any():
+                pace.came(len(chunk))
                 task.received(len(chunk))
                 self.received += len(chunk)
                 if skip:
@@ -116,6 +119,7 @@ class Whole:
                 if chunk:
                     yield chunk
                     await task.passed(len(chunk))
+                pace.wait()
 
 
 def promised_digest(image: Image) -> tuple[str | None, str | None]:
