@@ -304,7 +304,7 @@ class Cache:
         if running is not None and running.size == image.size:
             return running
         await self._fetches.stop(image.id)
-        wanted = is_wanted(copy)
+        wanted = is_wanted(self._copies.get(image.id))
         await self._admit(image)
         return self._fetches.start(image, wanted=wanted)
 
