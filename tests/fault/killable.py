@@ -130,6 +130,12 @@ class Killable:
             is_json = "json" in response.headers.get("Content-Type", "")
             return response.status, response.headers, msgspec.json.decode(content) if is_json else content
 
+    @asynccontextmanager
+    async def answering(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET as it comes."""
+        async with self._session.get(self._url + path) as response:
+            yield response
+
     async def create(self, **attributes: Any) -> str:
         """A new image's id."""
         record = {"name": "n", "disk_format": "raw", "container_format": "bare", **attributes}

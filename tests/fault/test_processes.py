@@ -309,10 +309,14 @@ async def test_bytes_that_turn_out_wrong_are_never_whole_whoever_hands_them_on(
     data = os.urandom(3 << 20)
     image_id = above.add(data)
     above.tamper = 1
+    above.held.clear()
 
     async with crew(tmp_path, 2, SKERRY_UPSTREAM_URL=url) as site:
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await download(site.processes[1], image_id)
+        async with site.processes[1].answering(f"/v2/images/{image_id}/file") as answer:
+            await answer.content.readexactly(1)
+            above.held.set()
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
         assert await patiently(site.processes[1], image_id) == data
 
 

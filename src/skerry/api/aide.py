@@ -38,6 +38,9 @@ _PATIENCE = 30.0
 _AGAIN = 0.02
 """Seconds between looks whether there is one."""
 
+_SAFE = (hdrs.METH_GET, hdrs.METH_HEAD)
+"""Methods that change nothing, so that it does no harm to ask again."""
+
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "content-length"}
 )
@@ -54,24 +57,18 @@ class Leader:
     """The leader of this site as its aides reach it: by a socket in the data folder."""
 
     def __init__(self, socket: Path) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(socket), limit=0),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
-            max_line_size=1 << 16,
-            max_field_size=1 << 16,
-        )
+        self._reading = _session(socket, anew=False)
+        self._changing = _session(socket, anew=True)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._reading.close()
+        await self._changing.close()
 
     async def is_there(self) -> bool:
         """Whether there is a leader that answers."""
         try:
-            async with self._session.get("http://leader/healthcheck"):
+            async with self._reading.get("http://leader/healthcheck"):
                 return True
         except (aiohttp.ClientError, OSError):
             return False
@@ -90,8 +87,9 @@ class Leader:
             headers[handover.ASKED] = "1"
         if request.content_length is not None:
             headers[hdrs.CONTENT_LENGTH] = str(request.content_length)
+        safe = request.method in _SAFE
         try:
-            answer = await self._session.request(
+            answer = await (self._reading if safe else self._changing).request(
                 request.method,
                 URL(f"http://leader{request.raw_path}", encoded=True),
                 headers=headers,
@@ -101,11 +99,24 @@ class Leader:
         except aiohttp.ClientConnectorError:
             raise Away(safe=True) from None
         except aiohttp.ClientConnectionError:
-            raise Away(safe=request.method in (hdrs.METH_GET, hdrs.METH_HEAD)) from None
+            raise Away(safe=safe) from None
         try:
             yield answer
         finally:
             answer.close()
+
+
+def _session(socket: Path, *, anew: bool) -> aiohttp.ClientSession:
+    """With `anew` each request has its own connection: none is sent to a leader that has ended already."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.UnixConnector(str(socket), limit=0, force_close=anew),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
+        max_line_size=1 << 16,
+        max_field_size=1 << 16,
+    )
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
